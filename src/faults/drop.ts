@@ -1,0 +1,22 @@
+/**
+ * Drops: wire noise that ends before it becomes a message, so there is nobody to answer and no decision to record. Each
+ * is counted in `sallyport_drops_total{reason}`. The list is closed: it is also the metric's label set.
+ */
+export const DROPS = {
+  'address-cap': 'More connections from one address than limits.connectionsPerAddress.',
+  'connection-cap': 'More connections in all than limits.connections.',
+  'identity-cap': 'More connections of one device than limits.connectionsPerDevice.',
+  'handshake-failed': 'The TLS handshake failed: no certificate, a foreign one, no common version or cipher.',
+  'handshake-timeout': 'The TLS handshake did not end in time.',
+  'identity-refused': 'The handshake ended with a certificate that no active device may use.',
+  'slow-peer': 'Headers or body did not arrive in time, or below the minimum rate.',
+  'idle-timeout': 'The connection was idle for too long.',
+  'malformed-request': 'The bytes on the connection are not an acceptable HTTP request.',
+  'peer-gone': 'The peer closed in the middle of a message.',
+  revoked: 'The device lost its permission while connected.',
+  draining: 'The gateway is stopping.',
+  'message-refused': 'A WebSocket message was denied or malformed, and its connection closed.',
+  'upstream-gone': 'The upstream closed the WebSocket.',
+} as const;
+
+export type DropReason = keyof typeof DROPS;
