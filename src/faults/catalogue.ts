@@ -55,10 +55,24 @@ const malformed: Faces = {
   tls: 'decode_error',
 };
 const badPayload: Faces = { ...malformed, mqtt5: 0x99, mqtt3: 'acknowledge-and-drop', websocket: 1007 };
-const tooLarge: Faces = { ...malformed, http: 413, title: 'Content too large', coap: '4.13', mqtt5: 0x95, websocket: 1009 };
+const tooLarge: Faces = {
+  ...malformed,
+  http: 413,
+  title: 'Content too large',
+  coap: '4.13',
+  mqtt5: 0x95,
+  websocket: 1009,
+};
 const headersTooLarge: Faces = { ...tooLarge, http: 431, title: 'Request header fields too large' };
 const wrongType: Faces = { ...badPayload, http: 415, title: 'Unsupported media type', coap: '4.15', websocket: 1003 };
-const timedOut: Faces = { ...malformed, http: 408, title: 'Request timeout', coap: '4.08', mqtt5: 0x8d, websocket: 1008 };
+const timedOut: Faces = {
+  ...malformed,
+  http: 408,
+  title: 'Request timeout',
+  coap: '4.08',
+  mqtt5: 0x8d,
+  websocket: 1008,
+};
 const badGateway: Faces = {
   http: 502,
   title: 'Bad gateway',
@@ -68,9 +82,23 @@ const badGateway: Faces = {
   websocket: 1014,
   tls: 'internal_error',
 };
-const unavailable: Faces = { ...badGateway, http: 503, title: 'Service unavailable', coap: '5.03', mqtt5: 0x88, websocket: 1013 };
+const unavailable: Faces = {
+  ...badGateway,
+  http: 503,
+  title: 'Service unavailable',
+  coap: '5.03',
+  mqtt5: 0x88,
+  websocket: 1013,
+};
 const gatewayTimeout: Faces = { ...badGateway, http: 504, title: 'Gateway timeout', coap: '5.04' };
-const internal: Faces = { ...badGateway, http: 500, title: 'Internal error', coap: '5.00', mqtt5: 0x83, websocket: 1011 };
+const internal: Faces = {
+  ...badGateway,
+  http: 500,
+  title: 'Internal error',
+  coap: '5.00',
+  mqtt5: 0x83,
+  websocket: 1011,
+};
 
 /** The closed list of policy denials. The Rego in policies/ may use these reasons and no others (a test compares). */
 export const DENIALS = {
@@ -288,7 +316,8 @@ export const FAULTS = {
   SP_HTTP_UPGRADE: {
     blame: 'peer',
     level: 'info',
-    summary: 'The upgrade is not a valid WebSocket handshake (RFC 6455 section 4.2.1), or the request may not be upgraded.',
+    summary:
+      'The upgrade is not a valid WebSocket handshake (RFC 6455 section 4.2.1), or the request may not be upgraded.',
     remedy: 'Upgrade only to WebSocket version 13 by GET.',
     faces: malformed,
   },
@@ -310,7 +339,8 @@ export const FAULTS = {
     blame: 'peer',
     level: 'info',
     summary: 'The request did not arrive in time, or slower than the minimum rate.',
-    remedy: 'Look at the device’s network; limits.headerTimeoutMs, requestTimeoutMs and minimumBytesPerSecond set the bounds.',
+    remedy:
+      'Look at the device’s network; limits.headerTimeoutMs, requestTimeoutMs and minimumBytesPerSecond set the bounds.',
     faces: timedOut,
   },
   // --- websocket
@@ -631,7 +661,8 @@ export const FAULTS = {
   SP_DEVICE_ID: {
     blame: 'operator',
     level: 'error',
-    summary: 'A device id has 1 to 64 characters: lowercase letters, digits, dot and hyphen, a letter or digit at both ends.',
+    summary:
+      'A device id has 1 to 64 characters: lowercase letters, digits, dot and hyphen, a letter or digit at both ends.',
     remedy: 'Choose another id.',
     faces: internal,
   },

@@ -1,0 +1,32 @@
+/** Proof, second step: policy allows this message of this device. Only `Permitted.by` makes one. */
+import { Fault } from '../faults/fault.ts';
+import type { Decider } from './gate.ts';
+import { Identified } from './identified.ts';
+import type { Obligations } from './obligations.ts';
+import { Denied } from './outcome.ts';
+
+const seal = Symbol('permitted');
+
+export class Permitted {
+  readonly #proof = true;
+  readonly identified: Identified;
+  readonly obligations: Obligations;
+
+  private constructor(key: symbol, identified: Identified, obligations: Obligations) {
+    if (key !== seal) throw new Fault('SP_EXCHANGE_UNPROVEN');
+    this.identified = identified;
+    this.obligations = obligations;
+  }
+
+  static async by(decider: Decider, identified: Identified): Promise<Permitted | Denied> {
+    Identified.assert(identified);
+    const verdict = await decider.decide(identified);
+    if (!verdict.allow) return new Denied(identified.arrival.id, verdict.reasons);
+    return new Permitted(seal, identified, verdict.obligations);
+  }
+
+  static assert(value: Permitted): Permitted {
+    if (typeof value === 'object' && value !== null && #proof in value && value.#proof) return value;
+    throw new Fault('SP_EXCHANGE_UNPROVEN');
+  }
+}
