@@ -1,0 +1,131 @@
+/**
+ * What keys of the configuration say about each other and about files. Works on the raw document, so that these problems
+ * are told together with those of shape; whatever has the wrong shape is skipped here, because schema.ts reports it.
+ */
+import { statSync } from 'node:fs';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { nearest, type Problem } from './problem.ts';
+
+type Path = readonly (string | number)[];
+
+/** All contradictions and dangling references. `directory` is the gateway's folder, absolute. */
+export function crossCheck(raw: unknown, directory: string): Problem[] {
+  const root = mapOf(raw);
+  const upstreams = mapOf(root.upstreams);
+  const privacy = mapOf(root.privacy);
+  const policy = mapOf(root.policy);
+  return [
+    ...Object.entries(mapOf(root.segments)).flatMap(([name, segment]) => {
+      return segmentProblems(['segments', name], mapOf(segment), {
+        upstream: Object.keys(upstreams),
+        'privacy rule': [...Object.keys(privacy), 'unchanged'],
+        segment: Object.keys(mapOf(root.segments)),
+      });
+    }),
+    ...Object.entries(upstreams).flatMap(([name, upstream]) =>
+      upstreamProblems(['upstreams', name], mapOf(upstream), directory),
+    ),
+    ...fileProblems(['policy', 'module'], policy.module, directory),
+    ...fileProblems(['policy', 'data'], policy.data, directory),
+    ...('unchanged' in privacy
+      ? [{ path: ['privacy', 'unchanged'], message: '"unchanged" is built in', remedy: 'choose another name' }]
+      : []),
+    ...(root.listen !== undefined && mapOf(root.listen).https === undefined
+      ? [{ path: ['listen'], message: 'nothing to listen on', remedy: 'add https: 0.0.0.0:8443' }]
+      : []),
+  ];
+}
+
+/** Loopback by name or literal address, as URL.hostname spells it. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+}
+
+type Known = Readonly<Record<'upstream' | 'privacy rule' | 'segment', readonly string[]>>;
+
+function segmentProblems(path: Path, segment: Record<string, unknown>, known: Known): Problem[] {
+  const problems: Problem[] = [];
+  const refer = (at: Path, name: unknown, what: keyof Known) => {
+    if (typeof name === 'string' && !known[what].includes(name)) problems.push(dangling(at, name, what, known[what]));
+  };
+  for (const [name, raw] of Object.entries(mapOf(segment.routes))) {
+    const route = mapOf(raw);
+    const at = [...path, 'routes', name];
+    refer([...at, 'to'], route.to, 'upstream');
+    refer([...at, 'privacy'], route.privacy, 'privacy rule');
+    const directed = route.direction !== undefined && route.direction !== 'both';
+    if (directed && typeof route.allow === 'string' && !route.allow.startsWith('WS ')) {
+      problems.push({
+        path: [...at, 'direction'],
+        message: 'only WS routes have a direction',
+        remedy: 'leave it out: an answer rides on its request',
+      });
+    }
+  }
+  for (const [target, actions] of Object.entries(mapOf(segment.reach))) {
+    refer([...path, 'reach', target], target, 'segment');
+    if (!Array.isArray(actions)) continue;
+    for (const [index, action] of actions.entries()) {
+      refer([...path, 'reach', target, index, 'privacy'], mapOf(action).privacy, 'privacy rule');
+    }
+  }
+  return problems;
+}
+
+function dangling(path: Path, name: string, what: keyof Known, known: readonly string[]): Problem {
+  const guess = nearest(name, known);
+  const place = { upstream: 'upstreams', 'privacy rule': 'privacy', segment: 'segments' }[what];
+  const listed = known.length > 0 ? `known: ${known.join(', ')}` : `define it under ${place}`;
+  return { path, message: `there is no ${what} "${name}"`, remedy: guess ? `did you mean "${guess}"?` : listed };
+}
+
+function upstreamProblems(path: Path, upstream: Record<string, unknown>, directory: string): Problem[] {
+  return [
+    ...(typeof upstream.url === 'string' ? urlProblems([...path, 'url'], upstream.url, upstream) : []),
+    ...fileProblems([...path, 'ca'], upstream.ca, directory),
+    ...fileProblems([...path, 'certificate'], upstream.certificate, directory),
+  ];
+}
+
+function urlProblems(path: Path, text: string, upstream: Record<string, unknown>): Problem[] {
+  if (!URL.canParse(text))
+    return [{ path, message: 'is not a URL', remedy: 'write https://host or https://host:port' }];
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    return [{ path, message: 'is neither https:// nor http://' }];
+  }
+  if (url.username !== '' || url.password !== '') {
+    return [{ path, message: 'carries a user name or password', remedy: 'use `certificate` for mutual TLS' }];
+  }
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
+    const remedy = `write ${url.origin}; the path comes from the device’s request`;
+    return [{ path, message: 'is more than an origin', remedy }];
+  }
+  if (url.protocol === 'https:') return [];
+  if (upstream.dangerouslyPlaintext !== true && !isLoopback(url.hostname)) {
+    const remedy = 'The upstream would receive device data in clear. Use https://, or set dangerouslyPlaintext: true.';
+    return [{ path, message: 'http:// to a host that is not loopback', remedy }];
+  }
+  if (upstream.ca !== undefined || upstream.certificate !== undefined || upstream.pins !== undefined) {
+    return [{ path, message: 'http:// cannot use certificate, ca or pins', remedy: 'use https://' }];
+  }
+  return [];
+}
+
+/** Files of the configuration lie inside the gateway's folder: the running gateway may read nothing else. */
+function fileProblems(path: Path, file: unknown, directory: string): Problem[] {
+  if (typeof file !== 'string' || file === '') return [];
+  const inside = relative(directory, resolve(directory, file));
+  if (isAbsolute(file) || inside.startsWith('..') || inside === '') {
+    const remedy = 'copy it into the folder and name it relative to sallyport.yaml';
+    return [{ path, message: 'lies outside the gateway’s folder', remedy }];
+  }
+  return statSync(join(directory, file), { throwIfNoEntry: false })
+    ? []
+    : [{ path, message: `there is no ${inside}`, remedy: 'paths are relative to sallyport.yaml' }];
+}
+
+/** The value as a map of keys; empty if it is none. */
+function mapOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
