@@ -3,7 +3,7 @@
  * are told together with those of shape; whatever has the wrong shape is skipped here, because schema.ts reports it.
  */
 import { statSync } from 'node:fs';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { nearest, type Problem } from './problem.ts';
 
 type Path = readonly (string | number)[];
@@ -25,8 +25,8 @@ export function crossCheck(raw: unknown, directory: string): Problem[] {
     ...Object.entries(upstreams).flatMap(([name, upstream]) =>
       upstreamProblems(['upstreams', name], mapOf(upstream), directory),
     ),
-    ...fileProblems(['policy', 'module'], policy.module, directory),
-    ...fileProblems(['policy', 'data'], policy.data, directory),
+    ...fileProblems(['policy', 'module'], policy.module, 'policy', directory),
+    ...fileProblems(['policy', 'data'], policy.data, 'policy', directory),
     ...('unchanged' in privacy
       ? [{ path: ['privacy', 'unchanged'], message: '"unchanged" is built in', remedy: 'choose another name' }]
       : []),
@@ -82,8 +82,8 @@ function dangling(path: Path, name: string, what: keyof Known, known: readonly s
 function upstreamProblems(path: Path, upstream: Record<string, unknown>, directory: string): Problem[] {
   return [
     ...(typeof upstream.url === 'string' ? urlProblems([...path, 'url'], upstream.url, upstream) : []),
-    ...fileProblems([...path, 'ca'], upstream.ca, directory),
-    ...fileProblems([...path, 'certificate'], upstream.certificate, directory),
+    ...fileProblems([...path, 'ca'], upstream.ca, 'certs', directory),
+    ...fileProblems([...path, 'certificate'], upstream.certificate, 'certs', directory),
   ];
 }
 
@@ -112,13 +112,16 @@ function urlProblems(path: Path, text: string, upstream: Record<string, unknown>
   return [];
 }
 
-/** Files of the configuration lie inside the gateway's folder: the running gateway may read nothing else. */
-function fileProblems(path: Path, file: unknown, directory: string): Problem[] {
+/**
+ * Files of the configuration lie in one subfolder of the gateway's: `certs/` or `policy/`. The running gateway may read
+ * nothing else, so a path that leads elsewhere would fail at run time under the permission model.
+ */
+function fileProblems(path: Path, file: unknown, folder: 'certs' | 'policy', directory: string): Problem[] {
   if (typeof file !== 'string' || file === '') return [];
   const inside = relative(directory, resolve(directory, file));
-  if (isAbsolute(file) || inside.startsWith('..') || inside === '') {
-    const remedy = 'copy it into the folder and name it relative to sallyport.yaml';
-    return [{ path, message: 'lies outside the gateway’s folder', remedy }];
+  if (isAbsolute(file) || !inside.startsWith(`${folder}${sep}`)) {
+    const remedy = `copy it into ${folder}/ beside sallyport.yaml and write ${folder}/…`;
+    return [{ path, message: `lies outside ${folder}/ of the gateway’s folder`, remedy }];
   }
   return statSync(join(directory, file), { throwIfNoEntry: false })
     ? []

@@ -79,7 +79,8 @@ export function parseConfiguration(source: string, directory: string, shown = CO
   const broken = [...syntaxProblems(document, counter), ...hostileProblems(document, counter)];
   if (broken.length > 0) throw fail(broken);
 
-  const locate = (problems: readonly Problem[]) => fail(problems.map((problem) => place(problem, document, counter)));
+  const locate = (problems: readonly Problem[]) =>
+    fail(sorted(problems.map((problem) => place(problem, document, counter))));
   const raw: unknown = document.toJS({ maxAliasCount: 0 });
   const parsed = configuration.safeParse(raw, { reportInput: false });
   const problems = [...(parsed.success ? [] : issueProblems(parsed.error.issues)), ...crossCheck(raw, directory)];
@@ -235,6 +236,10 @@ function place(problem: Problem, document: Document.Parsed, counter: LineCounter
     }
   }
   return { ...problem, line: 1, column: 1 };
+}
+
+function sorted(problems: Problem[]): Problem[] {
+  return problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 }
 
 function toSettings(config: Configuration, directory: string): Settings {

@@ -1,0 +1,127 @@
+#!/usr/bin/env node
+/**
+ * First thing that runs, on any Node >= 20: installs what is missing, finds Node 26, and hands over to main.ts. `run`
+ * starts under Node's permission model with exact paths, no child processes, no addons, no code from strings.
+ * Plain JavaScript on purpose: an old Node must be able to read it.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const NEEDED_MAJOR = 26;
+const EXIT_USAGE = 2;
+
+/** The project's folder: where package.json is. */
+const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
+const args = process.argv.slice(2);
+
+prepare();
+if (args[0] === '--prepare') process.exit(0);
+handOver(nodePath(), [...flags(args), entry(), ...args]);
+
+/** Installs the locked dependencies if they are absent or older than the lockfile. Nothing to do in a packaged image. */
+function prepare() {
+  const lock = join(root, 'package-lock.json');
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(lock)) return;
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  process.stderr.write('sallyport: installing the locked dependencies (Node 26 among them, about 210 MB unpacked) …\n');
+  const started = Date.now();
+  const environment = { ...process.env };
+  // npm hands its own switches down by environment; `--json` or `--silent` of the caller are not meant for this install.
+  for (const key of Object.keys(environment))
+    if (/^npm_config_(json|loglevel|silent|omit|include)$/i.test(key)) delete environment[key];
+  const result = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', process.stderr.fd, process.stderr.fd],
+  });
+  if (result.status !== 0) {
+    process.stderr.write(
+      `sallyport: \`npm ci\` in ${root} failed${result.error ? ` (${result.error.message})` : ''}. Run it by hand to see why; it needs the package registry once.\n`,
+    );
+    process.exit(EXIT_USAGE);
+  }
+  process.stderr.write(`sallyport: installed in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
+}
+
+/** This Node if it is new enough, else the one among the dependencies. */
+function nodePath() {
+  if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) return process.execPath;
+  const bundled = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
+  if (existsSync(bundled)) return bundled;
+  process.stderr.write(
+    `sallyport: Node ${NEEDED_MAJOR} or newer is needed; this is ${process.version}, and there is no packaged one for ${process.platform}-${process.arch}.\n` +
+      `Install Node ${NEEDED_MAJOR} from nodejs.org and run the command again.\n`,
+  );
+  process.exit(EXIT_USAGE);
+}
+
+/** The TypeScript in a checkout, the compiled JavaScript in a package. */
+function entry() {
+  const source = join(root, 'src', 'main.ts');
+  return existsSync(source) ? source : join(root, 'dist', 'main.js');
+}
+
+/** Node's own flags for a command. */
+function flags(command) {
+  const always = [
+    '--disable-proto=delete',
+    '--disable-warning=ExperimentalWarning',
+    '--disallow-code-generation-from-strings',
+  ];
+  const { name, directory } = commandAndDirectory(command);
+  if (name !== 'run' || command.includes('--help') || command.includes('-h')) return always;
+  const read = ['src', 'dist', 'policies', 'node_modules', 'package.json']
+    .map((part) => join(root, part))
+    .filter(existsSync);
+  // The CA's key and the devices' folders are not among them: the running gateway cannot issue an identity.
+  const parts = ['sallyport.yaml', 'ca/cert.pem', 'ca/trusted', 'certs', 'keys', 'policy'];
+  const write = ['state', 'ledger', 'run'].map((part) => join(directory, part));
+  return [
+    ...always,
+    '--permission',
+    '--allow-net',
+    ...[...read, ...parts.map((part) => join(directory, part)), ...write].map((path) => `--allow-fs-read=${path}`),
+    ...write.map((path) => `--allow-fs-write=${path}`),
+  ];
+}
+
+/** The command's name and the gateway folder (-C, --directory), without parsing anything else. */
+function commandAndDirectory(command) {
+  let directory = '.';
+  let name;
+  for (let index = 0; index < command.length; index++) {
+    const word = command[index];
+    if (word === '-C' || word === '--directory') directory = command[++index] ?? '.';
+    else if (word.startsWith('--directory=')) directory = word.slice('--directory='.length);
+    else if (word.startsWith('-C') && word.length > 2) directory = word.slice(2);
+    else if (!word.startsWith('-') && name === undefined) name = word;
+  }
+  const absolute = resolve(directory);
+  return { name, directory: existsSync(absolute) ? realpathSync(absolute) : absolute };
+}
+
+/** Becomes the new process where Node can (same pid, so signals and kill -9 mean what they say); else waits for it. */
+function handOver(node, words) {
+  if (typeof process.execve === 'function') {
+    try {
+      process.execve(node, [node, ...words], process.env);
+    } catch {
+      // Not on this platform: fall through to a child.
+    }
+  }
+  // The child watches its parent: when this process dies without a word, it drains (see cli/run.ts).
+  const child = spawn(node, words, {
+    stdio: 'inherit',
+    env: { ...process.env, SALLYPORT_LAUNCHER: String(process.pid) },
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    process.stderr.write(`sallyport: ${node} could not be started: ${error.message}\n`);
+    process.exit(EXIT_USAGE);
+  });
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 1)));
+}
