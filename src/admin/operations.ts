@@ -1,0 +1,87 @@
+/** What an operator may ask of a running gateway, as types: the server answers them, the client asks them, nothing else exists. */
+import type { DeviceState } from '../exchange/peer.ts';
+
+/** A device as commands show it. */
+export interface DeviceView {
+  readonly id: string;
+  readonly segment: string;
+  readonly state: DeviceState;
+  readonly key: string;
+  readonly serial: string;
+  readonly issuer: string;
+  readonly names: readonly string[];
+  /** ISO 8601. */
+  readonly notAfter: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly manufacturer?: string;
+  readonly model?: string;
+  readonly firmware?: string;
+  readonly address?: string;
+  /** Open connections; undefined when the gateway is not running. */
+  readonly connections?: number;
+}
+
+/** Everything needed to register a device whose certificate exists. */
+export interface DeviceEntry {
+  readonly id: string;
+  readonly segment: string;
+  readonly certificatePem: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly manufacturer?: string;
+  readonly model?: string;
+  readonly firmware?: string;
+  readonly address?: string;
+}
+
+export interface UpstreamView {
+  readonly name: string;
+  readonly circuit: string;
+  readonly inFlight: number;
+  readonly lastError?: string;
+  readonly lastErrorAt?: string;
+}
+
+export interface StatusView {
+  readonly gateway: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly ready: boolean;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly revision: string;
+  readonly listen: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly devices: Readonly<Record<DeviceState, number>>;
+  /** Since the start. */
+  readonly permitted: number;
+  readonly denied: number;
+  readonly failed: number;
+  readonly drops: Readonly<Record<string, number>>;
+  /** Routes that permitted before and have denied within the last ten minutes, worst first. */
+  readonly newlyDenied: readonly { readonly device: string; readonly reason: string; readonly count: number }[];
+  readonly upstreams: readonly UpstreamView[];
+  readonly ledger: { readonly sequence: number; readonly head: string; readonly healthy: boolean };
+  readonly lastReload?: { readonly at: string; readonly ok: boolean; readonly message: string };
+}
+
+export interface Operations {
+  status(): Promise<StatusView>;
+  reload(): Promise<{ readonly revision: string; readonly reconsidered: number; readonly closed: number }>;
+  'device-list'(): Promise<readonly DeviceView[]>;
+  'device-show'(parameters: { readonly id: string }): Promise<DeviceView>;
+  'device-add'(parameters: DeviceEntry): Promise<DeviceView>;
+  'device-renew'(parameters: { readonly id: string; readonly certificatePem: string }): Promise<DeviceView>;
+  'device-state'(parameters: { readonly id: string; readonly state: DeviceState }): Promise<DeviceView>;
+}
+
+export type OperationName = keyof Operations;
+
+export const OPERATION_NAMES: readonly OperationName[] = [
+  'status',
+  'reload',
+  'device-list',
+  'device-show',
+  'device-add',
+  'device-renew',
+  'device-state',
+];

@@ -1,0 +1,59 @@
+/** `sallyport config check|explain`: is the file right, and what does a key mean? */
+import type { Command } from 'commander';
+import { describeKeys } from '../config/describe.ts';
+import { nearest } from '../config/problem.ts';
+import { Fault } from '../faults/fault.ts';
+import { provision } from '../gateway.ts';
+import { answering } from './command.ts';
+import { paint, table } from './terminal.ts';
+
+export function registerConfig(root: Command): void {
+  const config = root.command('config').description('check the configuration, explain its keys');
+
+  config
+    .command('check')
+    .description('read sallyport.yaml, its files and its policy as the gateway would, and report every problem')
+    .action(
+      answering(async ({ directory }) => {
+        const { settings, revision } = await provision(directory);
+        const counts = {
+          upstreams: settings.upstreams.size,
+          segments: settings.segments.size,
+          routes: [...settings.segments.values()].reduce((sum, { routes }) => sum + routes.length, 0),
+          privacy: settings.privacy.size,
+        };
+        const listed = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
+        return {
+          json: { ok: true, revision, ...counts },
+          text: `${paint('green', '✓')} sallyport.yaml is right: ${listed.join(', ')}; revision ${revision}`,
+        };
+      }),
+    );
+
+  config
+    .command('explain')
+    .description('say what a key means, its default and how it is written')
+    .argument('[key]', 'a key or the beginning of one, e.g. segments or limits.headerBytes; all keys when left out')
+    .action(
+      answering((_, [key = '']) => {
+        const all = describeKeys();
+        const plain = (name: string) => name.replaceAll('.<name>', '');
+        const rows = all.filter((row) => plain(row.key) === key || plain(row.key).startsWith(`${key}.`) || key === '');
+        const last = all.filter((row) => row.key.split('.').at(-1) === key);
+        const found = rows.length > 0 ? rows : last;
+        if (found.length === 0) {
+          const guess = nearest(
+            key,
+            all.flatMap((row) => [plain(row.key), row.key.split('.').at(-1) ?? '']),
+          );
+          throw new Fault('SP_USAGE', `There is no key "${key}".${guess ? ` Did you mean "${guess}"?` : ''}`);
+        }
+        const lines = found.map((row) => [
+          paint('bold', row.key),
+          row.fallback === '' ? 'optional' : row.fallback,
+          row.text,
+        ]);
+        return { json: found, text: table(lines) };
+      }),
+    );
+}
