@@ -365,6 +365,13 @@ export const FAULTS = {
     remedy: 'Send less often, or raise limits.webSocketMessagesPerSecond.',
     faces: tooMany,
   },
+  SP_WEBSOCKET_TIMEOUT: {
+    blame: 'peer',
+    level: 'info',
+    summary: 'A WebSocket message was begun and not finished in time.',
+    remedy: 'Look at the device’s network, or raise limits.requestTimeoutMs.',
+    faces: timedOut,
+  },
   SP_WEBSOCKET_UNRESPONSIVE: {
     blame: 'peer',
     level: 'info',
