@@ -19,5 +19,7 @@ export interface Channel {
   /** Messages in order. The far side is paused while the consumer is busy: that is the backpressure. Ends at close. */
   receive(): AsyncIterable<ChannelMessage>;
   close(code: number, reason: string): void;
+  /** The subprotocol agreed in the handshake; absent or empty when there is none. */
+  readonly subprotocol?: string;
   readonly closed: Promise<ChannelClose>;
 }
