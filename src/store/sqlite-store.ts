@@ -1,0 +1,282 @@
+/**
+ * The registry on embedded SQLite (node:sqlite): one file, write-ahead log, every commit on disk before it is acknowledged.
+ * Several processes may use it at once (the gateway and a command); the busy timeout arbitrates.
+ */
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { Fault } from '../faults/fault.ts';
+import { migrate } from './sqlite-schema.ts';
+import type { Standing, Store, StoredCredential, StoredDevice, Versioned, Written } from './store.ts';
+
+/** How long a write waits for another process's write. Ours take milliseconds; more than this is a stuck process. */
+const BUSY_TIMEOUT_MS = 5_000;
+/** https://sqlite.org/rescode.html#constraint_primarykey and #constraint_unique */
+const SQLITE_CONSTRAINT_UNIQUE = 2067;
+/** Bits of a mode that let group or others write, or do anything. */
+const FOREIGN_WRITE = 0o022;
+const FOREIGN_ANY = 0o077;
+
+const CREDENTIAL_COLUMNS = 'key, device, standing, names, issuer, serial, not_before, not_after, added_at';
+const DEVICE_COLUMNS =
+  'id, revision, segment, state, labels, manufacturer, model, firmware, address, added_at, changed_at';
+
+type Row = readonly unknown[];
+
+export class SqliteStore implements Store {
+  readonly #database: DatabaseSync;
+  readonly #devices: StatementSync;
+  readonly #credentials: StatementSync;
+  readonly #revisionOf: StatementSync;
+  readonly #nextRevision: StatementSync;
+  readonly #saveDevice: StatementSync;
+  readonly #ownerOfKey: StatementSync;
+  readonly #saveCredential: StatementSync;
+  readonly #certificate: StatementSync;
+
+  private constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#devices = inArrays(database, `SELECT ${DEVICE_COLUMNS} FROM devices WHERE revision > ?`);
+    this.#credentials = inArrays(
+      database,
+      `SELECT ${CREDENTIAL_COLUMNS} FROM credentials
+       WHERE ?1 = 0 OR device IN (SELECT id FROM devices WHERE revision > ?1)`,
+    );
+    this.#revisionOf = database.prepare('SELECT revision FROM devices WHERE id = ?');
+    this.#nextRevision = database.prepare('SELECT coalesce(max(revision), 0) + 1 AS revision FROM devices');
+    this.#saveDevice = database.prepare(
+      `INSERT INTO devices (${DEVICE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, segment = excluded.segment, state = excluded.state,
+         labels = excluded.labels, manufacturer = excluded.manufacturer, model = excluded.model,
+         firmware = excluded.firmware, address = excluded.address, added_at = excluded.added_at,
+         changed_at = excluded.changed_at`,
+    );
+    this.#ownerOfKey = database.prepare('SELECT device FROM credentials WHERE key = ?');
+    this.#saveCredential = database.prepare(
+      `INSERT INTO credentials (${CREDENTIAL_COLUMNS}, certificate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, ''))
+       ON CONFLICT (key) DO UPDATE SET standing = excluded.standing, names = excluded.names, issuer = excluded.issuer,
+         serial = excluded.serial, not_before = excluded.not_before, not_after = excluded.not_after,
+         added_at = excluded.added_at,
+         certificate = CASE excluded.certificate WHEN '' THEN certificate ELSE excluded.certificate END`,
+    );
+    this.#certificate = database.prepare('SELECT certificate FROM credentials WHERE key = ?');
+  }
+
+  /**
+   * Opens or makes the database. Its folder becomes 0700 and the file 0600.
+   * Throws SP_STORE_FAILED: not writable, writable by others, damaged, or written by a newer Sallyport.
+   */
+  static open(file: string): SqliteStore {
+    let database: DatabaseSync | undefined;
+    try {
+      secure(file);
+      database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, allowExtension: false });
+      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
+      assertDurable(database);
+      migrate(database);
+      return new SqliteStore(database);
+    } catch (thrown) {
+      database?.close();
+      throw failed(thrown, 'open');
+    }
+  }
+
+  everything(): Promise<readonly Versioned[]> {
+    return this.changedSince(0);
+  }
+
+  changedSince(revision: number): Promise<readonly Versioned[]> {
+    return attempt('read', () => this.#consistently(() => this.#read(revision)));
+  }
+
+  write(device: StoredDevice, expected: number, certificates: ReadonlyMap<string, string>): Promise<Written> {
+    return attempt('write', () => this.#write(device, expected, certificates));
+  }
+
+  certificate(key: string): Promise<string | undefined> {
+    return attempt('read', () => {
+      const text = this.#certificate.get(key)?.certificate;
+      return typeof text === 'string' && text !== '' ? text : undefined;
+    });
+  }
+
+  close(): Promise<void> {
+    return attempt('close', () => this.#database.close());
+  }
+
+  #read(revision: number): readonly Versioned[] {
+    const credentials = new Map<string, StoredCredential[]>();
+    // A fleet has few issuers: one string each instead of one per device.
+    const issuers = new Map<string, string>();
+    for (const row of this.#credentials.all(revision) as unknown as Row[]) {
+      const device = row[1] as string;
+      const list = credentials.get(device);
+      if (list === undefined) credentials.set(device, [credentialOf(row, issuers)]);
+      else list.push(credentialOf(row, issuers));
+    }
+    return (this.#devices.all(revision) as unknown as Row[]).map((row) => ({
+      revision: row[1] as number,
+      device: deviceOf(row, credentials.get(row[0] as string) ?? []),
+    }));
+  }
+
+  #write(device: StoredDevice, expected: number, certificates: ReadonlyMap<string, string>): Written {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const written = this.#writeLocked(device, expected, certificates);
+      this.#database.exec(written.kind === 'written' ? 'COMMIT' : 'ROLLBACK');
+      return written;
+    } catch (thrown) {
+      // SQLite may have rolled back by itself (disk full); a second ROLLBACK would hide the cause.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw thrown;
+    }
+  }
+
+  #writeLocked(device: StoredDevice, expected: number, certificates: ReadonlyMap<string, string>): Written {
+    const present = this.#revisionOf.get(device.id)?.revision ?? 0;
+    if (present !== expected) return { kind: 'stale' };
+    const revision = this.#nextRevision.get()?.revision as number;
+    const { id, segment, state, labels, manufacturer, model, firmware, address, addedAt, changedAt } = device;
+    this.#saveDevice.run(
+      ...[id, revision, segment, state, JSON.stringify(labels), manufacturer ?? null, model ?? null, firmware ?? null],
+      ...[address ?? null, addedAt, changedAt],
+    );
+    // Given-up keys first: a device has one current and one next key at every moment, the middle of this loop included.
+    const ordered = [...device.credentials].sort((a, b) => rankOf(a.standing) - rankOf(b.standing));
+    for (const credential of ordered) {
+      const owner = this.#ownerOfKey.get(credential.key)?.device;
+      if (owner !== undefined && owner !== id) return { kind: 'duplicate-key' };
+      try {
+        this.#saveCredential.run(...columnsOf(id, credential), certificates.get(credential.key) ?? null);
+      } catch (thrown) {
+        if (isDuplicateSerial(thrown)) return { kind: 'duplicate-serial' };
+        throw thrown;
+      }
+    }
+    return { kind: 'written', revision };
+  }
+
+  /** Two SELECTs that see the same moment. */
+  #consistently<T>(read: () => T): T {
+    this.#database.exec('BEGIN');
+    try {
+      return read();
+    } finally {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+    }
+  }
+}
+
+function rankOf(standing: Standing): number {
+  return ['superseded', 'retired', 'current', 'next'].indexOf(standing);
+}
+
+function columnsOf(device: string, credential: StoredCredential): (string | number)[] {
+  const { key, standing, names, issuer, serial, notBefore, notAfter, addedAt } = credential;
+  return [key, device, standing, JSON.stringify(names), issuer, serial, notBefore, notAfter, addedAt];
+}
+
+// STRICT tables and CHECK constraints vouch for the column types; what is JSON is looked at again.
+function credentialOf(row: Row, issuers: Map<string, string>): StoredCredential {
+  const names: unknown = JSON.parse(row[3] as string);
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
+    throw new Fault('SP_STORE_FAILED', `The names of key ${String(row[0])} are damaged.`);
+  }
+  const issuer = issuers.get(row[4] as string) ?? (row[4] as string);
+  issuers.set(issuer, issuer);
+  return {
+    key: row[0] as string,
+    standing: row[2] as Standing,
+    names,
+    issuer,
+    serial: row[5] as string,
+    notBefore: row[6] as number,
+    notAfter: row[7] as number,
+    addedAt: row[8] as number,
+  };
+}
+
+const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+
+function labelsOf(text: string, id: string): Readonly<Record<string, string>> {
+  if (text === '{}') return NO_LABELS;
+  const labels: unknown = JSON.parse(text);
+  if (typeof labels !== 'object' || labels === null || !Object.values(labels).every((one) => typeof one === 'string')) {
+    throw new Fault('SP_STORE_FAILED', `The labels of ${id} are damaged.`);
+  }
+  return Object.freeze(labels) as Record<string, string>;
+}
+
+function deviceOf(row: Row, credentials: readonly StoredCredential[]): StoredDevice {
+  const text = (column: number) => (row[column] ?? undefined) as string | undefined;
+  return {
+    id: row[0] as string,
+    segment: row[2] as string,
+    state: row[3] as StoredDevice['state'],
+    labels: labelsOf(row[4] as string, row[0] as string),
+    manufacturer: text(5),
+    model: text(6),
+    firmware: text(7),
+    address: text(8),
+    addedAt: row[9] as number,
+    changedAt: row[10] as number,
+    credentials,
+  };
+}
+
+function inArrays(database: DatabaseSync, sql: string): StatementSync {
+  const statement = database.prepare(sql);
+  statement.setReturnArrays(true);
+  return statement;
+}
+
+/** SQLite gives its journal files the mode of the database, so the file must exist with 0600 before SQLite opens it. */
+function secure(file: string): void {
+  const folder = dirname(file);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, 'a', 0o600));
+  for (const [path, mode] of [
+    [folder, 0o700],
+    [file, 0o600],
+  ] as const) {
+    const present = statSync(path).mode;
+    // Others could have written a device of their own: tightening the mode now would only hide it.
+    if ((present & FOREIGN_WRITE) !== 0) {
+      throw new Fault('SP_STORE_FAILED', `${path} is writable by others; check its content, then chmod go-w it.`);
+    }
+    if ((present & FOREIGN_ANY) !== 0) chmodSync(path, mode);
+  }
+}
+
+/** A file system that cannot do WAL makes SQLite choose another journal without an error. Then nothing here holds. */
+function assertDurable(database: DatabaseSync): void {
+  const journal = database.prepare('PRAGMA journal_mode').get()?.journal_mode;
+  const synchronous = database.prepare('PRAGMA synchronous').get()?.synchronous;
+  if (journal !== 'wal' || synchronous !== 2) {
+    throw new Fault('SP_STORE_FAILED', `SQLite refuses journal_mode WAL with synchronous FULL here (${journal}).`);
+  }
+}
+
+function isDuplicateSerial(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error &&
+    'errcode' in thrown &&
+    thrown.errcode === SQLITE_CONSTRAINT_UNIQUE &&
+    thrown.message.includes('credentials.serial')
+  );
+}
+
+function failed(thrown: unknown, during: string): Fault {
+  if (thrown instanceof Fault) return thrown;
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  return new Fault('SP_STORE_FAILED', `The registry’s database failed to ${during}: ${why}`, { cause: thrown });
+}
+
+async function attempt<T>(during: string, work: () => T): Promise<T> {
+  try {
+    return work();
+  } catch (thrown) {
+    throw failed(thrown, during);
+  }
+}
