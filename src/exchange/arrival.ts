@@ -1,17 +1,12 @@
 /** A message as a listener hands it over: translated from the wire, not yet believed. */
-import type { Channel } from './channel.ts';
+import type { Body } from './body.ts';
+import type { Channel } from './message.ts';
 import type { Peer } from './peer.ts';
+
+export { type Body, EMPTY_BODY } from './body.ts';
 
 export type Protocol = 'https' | 'websocket' | 'coaps' | 'mqtt' | 'egress';
 export type Direction = 'toCloud' | 'toDevice';
-
-export type Body =
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  /** Larger than limits.inspectedBodyBytes. Read at most once; the listener bounds it. */
-  | { readonly kind: 'stream'; readonly stream: AsyncIterable<Uint8Array>; readonly length: number | undefined };
-
-export const EMPTY_BODY: Body = { kind: 'empty' };
 
 export interface Arrival {
   /** Decision id, UUIDv7. The listener asks its Passage for one. */

@@ -3,50 +3,17 @@
 import type { FaultCode, Reason } from '../faults/catalogue.ts';
 import type { DropReason } from '../faults/drop.ts';
 import type { Arrival, Direction, Protocol } from './arrival.ts';
-import type { Identified } from './identified.ts';
-import type { Message, Reply } from './message.ts';
+import type { Identifier } from './identified.ts';
+import type { Reply } from './message.ts';
 import type { Obligations } from './obligations.ts';
 import type { Denied, Outcome } from './outcome.ts';
 import type { Device, Peer } from './peer.ts';
-import type { Permitted } from './permitted.ts';
-import type { Sealed } from './sealed.ts';
+import type { Decider } from './permitted.ts';
+import type { Sealed, Transformer } from './sealed.ts';
 
-/** Who is this? Synchronous: the registry is in memory. */
-export interface Identifier {
-  /** The device, whatever its state (policy judges the state), or why there is none. */
-  identify(peer: Peer): Device | Reason;
-  /** At the end of a handshake, resumed ones included: undefined lets the connection live. */
-  admit(peer: Peer): Reason | undefined;
-}
-
-/** A decoded payload. `json` is the exact text that policy sees and that an unchanged message leaves as. */
-export interface Document {
-  readonly json: string;
-}
-
-export interface Decoder {
-  /** Undefined if there is no payload or it is not of a type that can be decoded. Throws SP_PAYLOAD_* on bad ones. */
-  decode(arrival: Arrival): Document | undefined;
-}
-
-export type Decision =
-  | { readonly allow: true; readonly obligations: Obligations }
-  | { readonly allow: false; readonly reasons: readonly [Reason, ...Reason[]] };
-
-/** May it? Policy and rate together. Throws SP_POLICY_*, which denies. */
-export interface Decider {
-  decide(identified: Identified): Decision | Promise<Decision>;
-  /** The revision of policy, data and configuration that decides now. */
-  readonly revision: string;
-}
-
-/** Makes a message safe to leave. Throws SP_PAYLOAD_*. */
-export interface Transformer extends Decoder {
-  transform(permitted: Permitted): Message | Reason;
-  transformReply(sealed: Sealed, reply: Reply): Reply;
-  /** The path as it may stand in the ledger and in logs: configured words stay, everything else becomes a pseudonym. */
-  redactPath(path: string): string;
-}
+export type { Decoder, Document, Identifier } from './identified.ts';
+export type { Decider, Decision } from './permitted.ts';
+export type { Transformer } from './sealed.ts';
 
 /** What the ledger keeps of one decision. Never a raw payload value. */
 export interface DecisionRecord {

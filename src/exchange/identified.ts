@@ -1,9 +1,27 @@
 /** Proof, first step: the sender is a registered device. Only `Identified.by` makes one. */
+import type { Reason } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
 import type { Arrival } from './arrival.ts';
-import type { Decoder, Document, Identifier } from './gate.ts';
-import { Denied } from './outcome.ts';
-import type { Device } from './peer.ts';
+import { Denied } from './denied.ts';
+import type { Device, Peer } from './peer.ts';
+
+/** Who is this? Synchronous: the registry is in memory. */
+export interface Identifier {
+  /** The device, whatever its state (policy judges the state), or why there is none. */
+  identify(peer: Peer): Device | Reason;
+  /** At the end of a handshake, resumed ones included: undefined lets the connection live. */
+  admit(peer: Peer): Reason | undefined;
+}
+
+/** A decoded payload. `json` is the exact text that policy sees and that an unchanged message leaves as. */
+export interface Document {
+  readonly json: string;
+}
+
+export interface Decoder {
+  /** Undefined if there is no payload or it is not of a type that can be decoded. Throws SP_PAYLOAD_* on bad ones. */
+  decode(arrival: Arrival): Document | undefined;
+}
 
 const seal = Symbol('identified');
 

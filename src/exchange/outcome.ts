@@ -1,28 +1,10 @@
 /** How an exchange ended. */
-import { DENIALS, type Faces, type Reason } from '../faults/catalogue.ts';
+import type { Faces } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
+import type { Denied } from './denied.ts';
 import type { SealedReply } from './sealed.ts';
 
-/** Policy said no. */
-export class Denied {
-  readonly kind = 'denied';
-  readonly decision: string;
-  /** The first reason is the one the peer is told; the rest is for the record. */
-  readonly reasons: readonly [Reason, ...Reason[]];
-
-  constructor(decision: string, reasons: readonly [Reason, ...Reason[]]) {
-    this.decision = decision;
-    this.reasons = reasons;
-  }
-
-  get reason(): Reason {
-    return this.reasons[0];
-  }
-
-  get faces(): Faces {
-    return DENIALS[this.reason].faces;
-  }
-}
+export { Denied } from './denied.ts';
 
 /** Something is broken: with the peer, an upstream, the operator's setting or with us. */
 export class Failed {

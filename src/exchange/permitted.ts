@@ -1,9 +1,20 @@
 /** Proof, second step: policy allows this message of this device. Only `Permitted.by` makes one. */
+import type { Reason } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
-import type { Decider } from './gate.ts';
+import { Denied } from './denied.ts';
 import { Identified } from './identified.ts';
 import type { Obligations } from './obligations.ts';
-import { Denied } from './outcome.ts';
+
+export type Decision =
+  | { readonly allow: true; readonly obligations: Obligations }
+  | { readonly allow: false; readonly reasons: readonly [Reason, ...Reason[]] };
+
+/** May it? Policy and rate together. Throws SP_POLICY_*, which denies. */
+export interface Decider {
+  decide(identified: Identified): Decision | Promise<Decision>;
+  /** The revision of policy, data and configuration that decides now. */
+  readonly revision: string;
+}
 
 const seal = Symbol('permitted');
 

@@ -1,14 +1,24 @@
 /** Proof, third step: the payload is safe to leave. Only `Sealed.by` and `SealedReply.by` make one; only these are sent. */
+import type { Reason } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
-import type { Transformer } from './gate.ts';
-import type { Message, Reply } from './message.ts';
-import { Denied } from './outcome.ts';
+import { Denied } from './denied.ts';
+import type { Decoder } from './identified.ts';
+import type { Message, Reply, SealedMessage, sealedMark } from './message.ts';
 import { Permitted } from './permitted.ts';
+
+/** Makes a message safe to leave. Throws SP_PAYLOAD_*. */
+export interface Transformer extends Decoder {
+  transform(permitted: Permitted): Message | Reason;
+  transformReply(sealed: Sealed, reply: Reply): Reply;
+  /** The path as it may stand in the ledger and in logs: configured words stay, everything else becomes a pseudonym. */
+  redactPath(path: string): string;
+}
 
 const seal = Symbol('sealed');
 
-export class Sealed {
+export class Sealed implements SealedMessage {
   readonly #proof = true;
+  declare readonly [sealedMark]: true;
   readonly permitted: Permitted;
   readonly message: Message;
 
