@@ -680,6 +680,20 @@ export const FAULTS = {
     remedy: '`sallyport device show <id>` tells its state; a retired device stays retired.',
     faces: internal,
   },
+  SP_DEVICE_FACT: {
+    blame: 'operator',
+    level: 'error',
+    summary: 'A fact about a device (segment, label, manufacturer, model, firmware or address) cannot be used.',
+    remedy: 'The message says which one and what is accepted.',
+    faces: internal,
+  },
+  SP_FILE_EXISTS: {
+    blame: 'operator',
+    level: 'error',
+    summary: 'A certificate or key would be overwritten.',
+    remedy: 'Move the file away first, or choose another folder.',
+    faces: internal,
+  },
   SP_CERTIFICATE_INVALID: {
     blame: 'operator',
     level: 'error',
