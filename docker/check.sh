@@ -25,10 +25,9 @@ buildah add -q "$base" "$scratch/base.tar" / >/dev/null
 buildah copy -q "$base" "$(readlink -f "$(command -v node)")" /usr/local/bin/node >/dev/null
 buildah copy -q "$base" "$(npm root -g)/npm" /usr/local/lib/node_modules/npm >/dev/null
 buildah run "$base" -- ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
-# How this machine reaches the package registry, if it is configured at all.
-if [ -n "$(npm config get userconfig)" ] && [ -f "$(npm config get userconfig)" ]; then
-  buildah copy -q "$base" "$(npm config get userconfig)" /root/.npmrc >/dev/null
-fi
+# The build trusts the certificates that this machine trusts.
+buildah copy -q "$base" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt >/dev/null
+buildah run "$base" -- sh -c 'echo cafile=/etc/ssl/certs/ca-certificates.crt > /root/.npmrc'
 buildah commit -q "$base" sallyport-base >/dev/null
 
 echo "building docker/Dockerfile"

@@ -17,7 +17,10 @@ export interface DeviceView {
   readonly model?: string;
   readonly firmware?: string;
   readonly address?: string;
-  /** Open connections; undefined when the gateway is not running. */
+  /** ISO 8601. */
+  readonly addedAt: string;
+  readonly changedAt: string;
+  /** Open connections; absent when the gateway is not running. */
   readonly connections?: number;
 }
 
@@ -32,6 +35,12 @@ export interface DeviceEntry {
   readonly firmware?: string;
   readonly address?: string;
 }
+
+/** The part of the operations that a command can also do on the folder of a gateway that is not running. */
+export type DeviceOperations = Pick<
+  Operations,
+  'device-list' | 'device-show' | 'device-add' | 'device-renew' | 'device-state'
+>;
 
 export interface UpstreamView {
   readonly name: string;
@@ -71,6 +80,7 @@ export interface Operations {
   'device-show'(parameters: { readonly id: string }): Promise<DeviceView>;
   'device-add'(parameters: DeviceEntry): Promise<DeviceView>;
   'device-renew'(parameters: { readonly id: string; readonly certificatePem: string }): Promise<DeviceView>;
+  /** Closes what must be closed before it answers. */
   'device-state'(parameters: { readonly id: string; readonly state: DeviceState }): Promise<DeviceView>;
 }
 

@@ -41,6 +41,12 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
+/** Why a text cannot be the url of an upstream, or undefined: for flags that become one. */
+export function crossCheckUrl(text: string): string | undefined {
+  const problem = urlProblems([], text, {})[0];
+  return problem && (problem.remedy ? `${problem.message}; ${problem.remedy}` : problem.message);
+}
+
 type Known = Readonly<Record<'upstream' | 'privacy rule' | 'segment', readonly string[]>>;
 
 function segmentProblems(path: Path, segment: Record<string, unknown>, known: Known): Problem[] {

@@ -1,0 +1,355 @@
+/** `sallyport device …`: who may come. Certificates are made here, by the command; the gateway only ever sees public keys. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { DeviceEntry, DeviceView } from '../admin/operations.ts';
+import { loadConfiguration } from '../config/load.ts';
+import { nearest } from '../config/problem.ts';
+import type { Settings } from '../config/settings.ts';
+import type { DeviceState } from '../exchange/peer.ts';
+import { Fault } from '../faults/fault.ts';
+import { Authority } from '../identity/ca/authority.ts';
+import { KEY_TYPES, type KeyType } from '../identity/ca/keys.ts';
+import { devicePaths, removeDeviceFolder, writeDeviceFolder } from '../identity/device-folder.ts';
+import { importCertificate } from '../identity/import.ts';
+import { addTrustAnchor, authorityPaths, isIssuedBy, readTrustAnchors } from '../identity/trust.ts';
+import { type Answer, answering } from './command.ts';
+import { type Reached, withDevices } from './devices.ts';
+import { paint, relativeTime, table } from './terminal.ts';
+
+interface AddOptions {
+  readonly segment: string;
+  readonly certificate?: string;
+  readonly csr?: string;
+  readonly issuer?: string;
+  readonly keyType: KeyType;
+  readonly days?: string;
+  readonly label: readonly string[];
+  readonly manufacturer?: string;
+  readonly model?: string;
+  readonly firmware?: string;
+  readonly address?: string;
+}
+
+const STATES: readonly { verb: string; state: DeviceState; done: string; text: string; undo: string }[] = [
+  {
+    verb: 'disable',
+    state: 'disabled',
+    done: 'disabled',
+    text: 'let it in no more: closes its connections, refuses its resumption',
+    undo: 'enable',
+  },
+  { verb: 'enable', state: 'active', done: 'active', text: 'let it in again', undo: 'disable' },
+  {
+    verb: 'quarantine',
+    state: 'quarantined',
+    done: 'quarantined',
+    text: 'let it connect, deny whatever it asks, keep it on record',
+    undo: 'enable',
+  },
+];
+
+export function registerDevice(root: Command): void {
+  const device = root.command('device').description('add, list and change devices');
+
+  device
+    .command('add')
+    .description('register a device; makes its key and certificate unless you bring one')
+    .argument('<id>', 'lowercase letters, digits, dots and hyphens; it stands in the certificate and in {device.id}')
+    .requiredOption('--segment <name>', 'the segment whose rules hold for it')
+    .option('--certificate <file>', 'register this certificate, issued elsewhere (PEM or DER)')
+    .option('--csr <file>', 'sign this request: the device keeps its key (PEM)')
+    .option('--issuer <file>', 'trust this authority, which issued --certificate (PEM)')
+    .addOption(new Option('--key-type <type>', 'the key to make').choices([...KEY_TYPES]).default('p256'))
+    .option('--days <count>', 'validity of the certificate')
+    .option('--label <key=value...>', 'labels that policy sees', [])
+    .option('--manufacturer <text>', 'who made it')
+    .option('--model <text>', 'its model')
+    .option('--firmware <text>', 'its firmware version')
+    .option('--address <url>', 'where the device itself can be reached by others: https://host[:port]')
+    .action(
+      answering<AddOptions>(({ directory }, [id = ''], options) =>
+        add(loadConfiguration(directory).settings, id, options),
+      ),
+    );
+
+  device
+    .command('list')
+    .description('show all devices')
+    .option('--segment <name>', 'only those of this segment')
+    .option('--state <state>', 'only those in this state')
+    .action(
+      answering<{ segment?: string; state?: string }>(async ({ directory }, _, { segment, state }) => {
+        const { settings } = loadConfiguration(directory);
+        const all = await withDevices(settings, ({ operations }) => operations['device-list']());
+        const shown = all.filter(
+          (one) => (segment === undefined || one.segment === segment) && (state === undefined || one.state === state),
+        );
+        const rows = shown.map((one) => [
+          one.id,
+          one.segment,
+          colouredState(one.state),
+          expiry(one),
+          one.key.slice(0, 16),
+        ]);
+        const head = ['DEVICE', 'SEGMENT', 'STATE', 'CERTIFICATE ENDS', 'KEY'].map((word) => paint('dim', word));
+        return {
+          json: shown,
+          text:
+            shown.length === 0
+              ? 'no devices; add one with `sallyport device add NAME --segment SEGMENT`'
+              : table([head, ...rows]),
+        };
+      }),
+    );
+
+  device
+    .command('show')
+    .description('show one device')
+    .argument('<id>', 'the device')
+    .action(
+      answering(async ({ directory }, [id = '']) => {
+        const { settings } = loadConfiguration(directory);
+        const view = await withDevices(settings, ({ operations }) => operations['device-show']({ id }));
+        return { json: view, text: described(view) };
+      }),
+    );
+
+  for (const { verb, state, done, text, undo } of STATES) {
+    device
+      .command(verb)
+      .description(text)
+      .argument('<id>', 'the device')
+      .action(
+        answering(async ({ directory }, [id = '']) => {
+          const { settings } = loadConfiguration(directory);
+          return withDevices(settings, async ({ operations, live }) => {
+            const view = await operations['device-state']({ id, state });
+            return {
+              json: { ...view, live },
+              text: `${paint('green', '✓')} ${id} is ${done}${effect(live)}\n  undo: sallyport device ${undo} ${id}`,
+            };
+          });
+        }),
+      );
+  }
+
+  device
+    .command('remove')
+    .description('retire a device: its key is never accepted again')
+    .argument('<id>', 'the device')
+    .action(
+      answering(async ({ directory }, [id = '']) => {
+        const { settings } = loadConfiguration(directory);
+        return withDevices(settings, async ({ operations, live }) => {
+          const view = await operations['device-state']({ id, state: 'retired' });
+          removeDeviceFolder(directory, id);
+          return {
+            json: { ...view, live },
+            text: `${paint('green', '✓')} ${id} is retired, its folder removed${effect(live)}\n  this cannot be undone; a new key makes a new device of that name`,
+          };
+        });
+      }),
+    );
+
+  device
+    .command('renew')
+    .description('make a next key and certificate for a device; the present ones stay accepted')
+    .argument('<id>', 'the device')
+    .option('--days <count>', 'validity of the certificate')
+    .action(
+      answering<{ days?: string }>(({ directory }, [id = ''], { days }) =>
+        renew(loadConfiguration(directory).settings, id, days),
+      ),
+    );
+}
+
+async function add(settings: Settings, id: string, options: AddOptions): Promise<Answer> {
+  const { directory } = settings;
+  const segments = [...settings.segments.keys()];
+  if (!settings.segments.has(options.segment)) {
+    const guess = nearest(options.segment, segments);
+    throw new Fault(
+      'SP_USAGE',
+      `There is no segment "${options.segment}" in sallyport.yaml; ${guess ? `did you mean "${guess}"?` : `known: ${segments.join(', ')}`}`,
+    );
+  }
+  if (options.certificate !== undefined && options.csr !== undefined) {
+    throw new Fault('SP_USAGE', 'Give either --certificate or --csr.');
+  }
+  const paths = devicePaths(directory, id);
+  return withDevices(settings, async (reached) => {
+    await refuseKnown(reached, id);
+    const { certificatePem, keyPem } = await credentials(settings, id, options);
+    const written = options.certificate === undefined;
+    // The files first: a registered device whose key was never written could not come. Taken back if it is not registered.
+    if (written)
+      writeDeviceFolder(directory, id, {
+        certificatePem,
+        keyPem,
+        caPem: readFileSync(authorityPaths(directory).certificate, 'utf8'),
+      });
+    try {
+      const view = await reached.operations['device-add'](entryOf(id, certificatePem, options));
+      return added(settings, view, { written, hasKey: keyPem !== undefined, live: reached.live, paths });
+    } catch (thrown) {
+      if (written) removeDeviceFolder(directory, id);
+      throw thrown;
+    }
+  });
+}
+
+/** A device that exists is refused before its folder is touched. */
+async function refuseKnown({ operations }: Reached, id: string): Promise<void> {
+  const known = await operations['device-show']({ id }).catch((thrown: unknown) => {
+    if (thrown instanceof Fault && thrown.code === 'SP_DEVICE_UNKNOWN') return undefined;
+    throw thrown;
+  });
+  if (known && known.state !== 'retired')
+    throw new Fault('SP_DEVICE_EXISTS', `The device ${id} is already registered.`);
+}
+
+async function credentials(
+  settings: Settings,
+  id: string,
+  options: AddOptions,
+): Promise<{ certificatePem: string; keyPem?: string | undefined }> {
+  const { directory, limits } = settings;
+  if (options.issuer !== undefined) addTrustAnchor(directory, readOperatorFile(options.issuer).toString('utf8'));
+  if (options.certificate !== undefined) {
+    const { certificate } = importCertificate(readOperatorFile(options.certificate), {
+      maxBytes: limits.certificateBytes,
+      now: Date.now(),
+    });
+    if (!isIssuedBy(certificate, readTrustAnchors(directory))) {
+      throw new Fault(
+        'SP_CERTIFICATE_INVALID',
+        'No trusted authority issued this certificate; name its issuer with --issuer FILE.',
+      );
+    }
+    return { certificatePem: certificate };
+  }
+  const term = termOf(options.days);
+  const authority = await Authority.open(directory);
+  if (options.csr !== undefined) return authority.signRequest(id, readOperatorFile(options.csr).toString('utf8'), term);
+  return authority.issueDevice(id, { ...term, keyType: options.keyType });
+}
+
+function termOf(days: string | undefined): { days?: number } {
+  if (days === undefined) return {};
+  const count = Number(days);
+  if (!Number.isInteger(count) || count < 1 || count > 3_650)
+    throw new Fault('SP_USAGE', `--days ${days}: a number from 1 to 3650.`);
+  return { days: count };
+}
+
+function entryOf(id: string, certificatePem: string, options: AddOptions): DeviceEntry {
+  const { segment, manufacturer, model, firmware, address } = options;
+  const labels = Object.fromEntries(
+    options.label.map((text) => {
+      const equals = text.indexOf('=');
+      if (equals < 1) throw new Fault('SP_USAGE', `--label ${text}: write KEY=VALUE.`);
+      return [text.slice(0, equals), text.slice(equals + 1)];
+    }),
+  );
+  return {
+    id,
+    segment,
+    certificatePem,
+    labels,
+    ...(manufacturer !== undefined && { manufacturer }),
+    ...(model !== undefined && { model }),
+    ...(firmware !== undefined && { firmware }),
+    ...(address !== undefined && { address }),
+  };
+}
+
+function added(
+  settings: Settings,
+  view: DeviceView,
+  {
+    written,
+    hasKey,
+    live,
+    paths,
+  }: { written: boolean; hasKey: boolean; live: boolean; paths: ReturnType<typeof devicePaths> },
+): Answer {
+  const port = settings.listen.https?.port ?? 8443;
+  const here = (path: string) => {
+    const short = relative(process.cwd(), path);
+    return short.startsWith('..') ? path : short;
+  };
+  const curl = `curl --cacert ${here(paths.ca)} --cert ${here(paths.certificate)} --key ${hasKey ? here(paths.key) : 'KEY.pem'} https://localhost:${port}/v1/telemetry -H 'content-type: application/json' -d '{"serial":"SN-1","temperature":21.5,"owner":"Ada"}'`;
+  const files = hasKey ? '{cert.pem,key.pem,ca.pem}' : '{cert.pem,ca.pem}';
+  const lines = [
+    `${paint('green', '✓')} ${view.id} in segment ${view.segment}, key ${view.key.slice(0, 16)}…${effect(live)}`,
+    ...(written ? [`  files: ${here(paths.folder)}/${files}, readable by you alone`, `  try it:\n  ${curl}`] : []),
+  ];
+  return { json: { ...view, live, ...(written && { folder: paths.folder, curl }) }, text: lines.join('\n') };
+}
+
+async function renew(settings: Settings, id: string, days: string | undefined): Promise<Answer> {
+  const { directory } = settings;
+  return withDevices(settings, async ({ operations, live }) => {
+    await operations['device-show']({ id });
+    const authority = await Authority.open(directory);
+    const issued = await authority.issueDevice(id, termOf(days));
+    const target = join(directory, 'devices', `${id}.next`);
+    if (existsSync(target)) throw new Fault('SP_FILE_EXISTS', `${target} exists and is not overwritten.`);
+    const view = await operations['device-renew']({ id, certificatePem: issued.certificatePem });
+    const paths = writeDeviceFolder(directory, `${id}.next`, {
+      certificatePem: issued.certificatePem,
+      keyPem: issued.keyPem,
+      caPem: issued.caPem,
+    });
+    return {
+      json: { ...view, live, folder: paths.folder },
+      text: `${paint('green', '✓')} ${id} may use its next key besides the present one${effect(live)}\n  files: ${relative(process.cwd(), paths.folder)}`,
+    };
+  });
+}
+
+function effect(live: boolean): string {
+  return live ? '' : ' (the gateway is not running; it will see this when it starts)';
+}
+
+function described(view: DeviceView): string {
+  const labels = Object.entries(view.labels).map(([key, value]) => `${key}=${value}`);
+  const rows: [string, string | undefined][] = [
+    ['device', view.id],
+    ['segment', view.segment],
+    ['state', colouredState(view.state)],
+    ['key', view.key],
+    ['certificate', `serial ${view.serial}, by ${view.issuer}`],
+    ['names', view.names.join(', ')],
+    ['ends', expiry(view)],
+    ['labels', labels.length > 0 ? labels.join(', ') : undefined],
+    ['manufacturer', view.manufacturer],
+    ['model', view.model],
+    ['firmware', view.firmware],
+    ['address', view.address],
+    ['connections', view.connections === undefined ? undefined : String(view.connections)],
+    ['added', view.addedAt],
+  ];
+  return table(
+    rows
+      .filter((row): row is [string, string] => row[1] !== undefined)
+      .map(([key, value]) => [paint('dim', key), value]),
+  );
+}
+
+function colouredState(state: DeviceState): string {
+  return paint(state === 'active' ? 'green' : state === 'quarantined' ? 'yellow' : 'red', state);
+}
+
+function expiry({ notAfter }: DeviceView): string {
+  return `${notAfter.slice(0, 10)} (${relativeTime(Date.parse(notAfter) - Date.now())})`;
+}
+
+function readOperatorFile(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new Fault('SP_USAGE', `${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
