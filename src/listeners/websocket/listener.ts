@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Server, WebSocket, WebSocketServer } from 'ws';
+import { type Server, WebSocketServer } from 'ws';
 import type { Limits } from '../../config/settings.ts';
 import { type Arrival, EMPTY_BODY } from '../../exchange/arrival.ts';
 import type { Channel } from '../../exchange/channel.ts';
@@ -17,6 +17,7 @@ import { Fault } from '../../faults/fault.ts';
 import { compression, receiverBounds } from '../../websocket/bounds.ts';
 import { WebSocketChannel } from '../../websocket/channel.ts';
 import { GOING_AWAY } from '../../websocket/close-code.ts';
+import { ExplainingWebSocket } from '../../websocket/explaining-web-socket.ts';
 import type { CheckedRequest } from '../https/checked-request.ts';
 import type { Upgrader } from '../https/upgrader.ts';
 import { Conversation } from './conversation.ts';
@@ -39,21 +40,6 @@ interface Knock {
   readonly head: Buffer;
   readonly subprotocols: readonly string[];
   readonly abort: AbortController;
-}
-
-/** The catalogue codes behind the close codes that `ws` chooses itself. */
-const REASON_OF_CLOSE: Readonly<Record<number, FaultCode>> = {
-  1002: 'SP_WEBSOCKET_PROTOCOL',
-  1007: 'SP_PAYLOAD_SYNTAX',
-  1008: 'SP_WEBSOCKET_TOO_FAST',
-  1009: 'SP_WEBSOCKET_TOO_LARGE',
-};
-
-/** Says why also where `ws` closes by itself. */
-class ExplainingWebSocket extends WebSocket {
-  override close(code?: number, reason?: string | Buffer): void {
-    super.close(code, reason ?? (code === undefined ? undefined : REASON_OF_CLOSE[code]));
-  }
 }
 
 export class WebSocketListener implements Upgrader {
