@@ -67,11 +67,11 @@ export function writeNewFolder(path: string, files: Readonly<Record<string, stri
 /** The text of a certificate file. Throws SP_KEY_INVALID. */
 export function readTextFile(path: string): string {
   try {
-    if (statSync(path).size > MAX_FILE_BYTES) throw new Error('it is larger than any key or certificate');
-    return readFileSync(path, 'utf8');
+    if (statSync(path).size <= MAX_FILE_BYTES) return readFileSync(path, 'utf8');
   } catch (thrown) {
     throw new Fault('SP_KEY_INVALID', `${path} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
   }
+  throw new Fault('SP_KEY_INVALID', `${path} is larger than any key or certificate.`);
 }
 
 /** The text of a file that holds a private key. Throws SP_KEY_INVALID also if others may read it: then it is no secret. */

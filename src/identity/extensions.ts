@@ -14,6 +14,8 @@ const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
 /** GeneralName alternatives (RFC 5280 section 4.2.1.6), context class, primitive. */
 const DNS_NAME = 0x82;
 const URI = 0x86;
+/** All nine, constructed where they are. A string in constructed form is BER, which OpenSSL would read and we not. */
+const GENERAL_NAMES: readonly number[] = [0xa0, 0x81, DNS_NAME, 0xa3, 0xa4, 0xa5, URI, 0x87, 0x88];
 const MAX_NAMES = 64;
 const MAX_EXTENSIONS = 64;
 
@@ -71,6 +73,7 @@ function readNames(value: DerReader): readonly string[] {
   do {
     if (++count > MAX_NAMES) throw malformed(`There are more than ${MAX_NAMES} subject alternative names.`);
     const { tag, content } = list.any();
+    if (!GENERAL_NAMES.includes(tag)) throw malformed('A subject alternative name is of no known kind.');
     if (tag !== URI && tag !== DNS_NAME) continue;
     if (content.length === 0 || !content.every((octet) => octet > 0x20 && octet < 0x7f)) {
       throw malformed('A subject alternative name is empty or has other than visible ASCII characters.');

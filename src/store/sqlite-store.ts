@@ -6,6 +6,7 @@ import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Fault } from '../faults/fault.ts';
+import { CREDENTIAL_COLUMNS, credentialOf, DEVICE_COLUMNS, deviceOf, Repeated, type Row } from './sqlite-rows.ts';
 import { migrate } from './sqlite-schema.ts';
 import type { Standing, Store, StoredCredential, StoredDevice, Versioned, Written } from './store.ts';
 
@@ -16,12 +17,6 @@ const SQLITE_CONSTRAINT_UNIQUE = 2067;
 /** Bits of a mode that let group or others write, or do anything. */
 const FOREIGN_WRITE = 0o022;
 const FOREIGN_ANY = 0o077;
-
-const CREDENTIAL_COLUMNS = 'key, device, standing, names, issuer, serial, not_before, not_after, added_at';
-const DEVICE_COLUMNS =
-  'id, revision, segment, state, labels, manufacturer, model, firmware, address, added_at, changed_at';
-
-type Row = readonly unknown[];
 
 export class SqliteStore implements Store {
   readonly #database: DatabaseSync;
@@ -101,22 +96,23 @@ export class SqliteStore implements Store {
   }
 
   close(): Promise<void> {
-    return attempt('close', () => this.#database.close());
+    return attempt('close', () => {
+      if (this.#database.isOpen) this.#database.close();
+    });
   }
 
   #read(revision: number): readonly Versioned[] {
+    const repeated = new Repeated();
     const credentials = new Map<string, StoredCredential[]>();
-    // A fleet has few issuers: one string each instead of one per device.
-    const issuers = new Map<string, string>();
     for (const row of this.#credentials.all(revision) as unknown as Row[]) {
       const device = row[1] as string;
       const list = credentials.get(device);
-      if (list === undefined) credentials.set(device, [credentialOf(row, issuers)]);
-      else list.push(credentialOf(row, issuers));
+      if (list === undefined) credentials.set(device, [credentialOf(row, repeated)]);
+      else list.push(credentialOf(row, repeated));
     }
     return (this.#devices.all(revision) as unknown as Row[]).map((row) => ({
       revision: row[1] as number,
-      device: deviceOf(row, credentials.get(row[0] as string) ?? []),
+      device: deviceOf(row, credentials.get(row[0] as string) ?? [], repeated),
     }));
   }
 
@@ -175,54 +171,6 @@ function rankOf(standing: Standing): number {
 function columnsOf(device: string, credential: StoredCredential): (string | number)[] {
   const { key, standing, names, issuer, serial, notBefore, notAfter, addedAt } = credential;
   return [key, device, standing, JSON.stringify(names), issuer, serial, notBefore, notAfter, addedAt];
-}
-
-// STRICT tables and CHECK constraints vouch for the column types; what is JSON is looked at again.
-function credentialOf(row: Row, issuers: Map<string, string>): StoredCredential {
-  const names: unknown = JSON.parse(row[3] as string);
-  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
-    throw new Fault('SP_STORE_FAILED', `The names of key ${String(row[0])} are damaged.`);
-  }
-  const issuer = issuers.get(row[4] as string) ?? (row[4] as string);
-  issuers.set(issuer, issuer);
-  return {
-    key: row[0] as string,
-    standing: row[2] as Standing,
-    names,
-    issuer,
-    serial: row[5] as string,
-    notBefore: row[6] as number,
-    notAfter: row[7] as number,
-    addedAt: row[8] as number,
-  };
-}
-
-const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
-
-function labelsOf(text: string, id: string): Readonly<Record<string, string>> {
-  if (text === '{}') return NO_LABELS;
-  const labels: unknown = JSON.parse(text);
-  if (typeof labels !== 'object' || labels === null || !Object.values(labels).every((one) => typeof one === 'string')) {
-    throw new Fault('SP_STORE_FAILED', `The labels of ${id} are damaged.`);
-  }
-  return Object.freeze(labels) as Record<string, string>;
-}
-
-function deviceOf(row: Row, credentials: readonly StoredCredential[]): StoredDevice {
-  const text = (column: number) => (row[column] ?? undefined) as string | undefined;
-  return {
-    id: row[0] as string,
-    segment: row[2] as string,
-    state: row[3] as StoredDevice['state'],
-    labels: labelsOf(row[4] as string, row[0] as string),
-    manufacturer: text(5),
-    model: text(6),
-    firmware: text(7),
-    address: text(8),
-    addedAt: row[9] as number,
-    changedAt: row[10] as number,
-    credentials,
-  };
 }
 
 function inArrays(database: DatabaseSync, sql: string): StatementSync {

@@ -22,7 +22,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { Fault } from '../../faults/fault.ts';
-import { makeFolder, readKeyFile, readTextFile, writeNewFile } from '../atomic-file.ts';
+import { makeFolder, readKeyFile, readTextFile, writeNewFolder } from '../atomic-file.ts';
 import { malformed } from '../der.ts';
 import { checkedDeviceId, urnOf } from '../device-id.ts';
 import { credentialOf } from '../import.ts';
@@ -79,7 +79,7 @@ export class Authority {
   }
 
   /**
-   * Makes a CA: DIR/ca/cert.pem and DIR/ca/key.pem, both 0600. Throws SP_FILE_EXISTS rather than to replace one.
+   * Makes a CA: DIR/ca/cert.pem and DIR/ca/key.pem, both 0600. Throws SP_FILE_EXISTS if DIR/ca is there, SP_USAGE.
    * @param directory the gateway's folder
    * @param name what people see in certificates, e.g. the gateway's name
    */
@@ -99,11 +99,11 @@ export class Authority {
         await SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
     });
-    const paths = authorityPaths(directory);
-    makeFolder(paths.folder);
-    // The key first: a CA certificate without its key could never be told from a finished one.
-    writeNewFile(paths.key, await keyToPem(keys.privateKey));
-    writeNewFile(paths.certificate, pemOf(made));
+    makeFolder(directory);
+    writeNewFolder(authorityPaths(directory).folder, {
+      'cert.pem': pemOf(made),
+      'key.pem': await keyToPem(keys.privateKey),
+    });
     return Authority.open(directory);
   }
 
