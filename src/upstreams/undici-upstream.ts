@@ -1,0 +1,190 @@
+/**
+ * An HTTP upstream over undici: a few lanes (connections), a bounded queue before them, a circuit breaker before that. A
+ * message is written at most once, whatever its method: it is tried again only if undici never began to write it.
+ */
+import type { Limits, UpstreamSettings } from '../config/settings.ts';
+import type { Reply } from '../exchange/message.ts';
+import { Sealed } from '../exchange/sealed.ts';
+import type { FaultCode } from '../faults/catalogue.ts';
+import { Fault } from '../faults/fault.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import type { Dial, Origin } from './dial.ts';
+import type { HttpUpstream, UpstreamStatus } from './http-upstream.ts';
+import { Lane } from './lane.ts';
+import { RequestStream } from './request-body.ts';
+import { requestHead } from './request-head.ts';
+import { Transfer, type TransferOwner, type TransferRequest } from './transfer.ts';
+import { isPassing } from './upstream-fault.ts';
+
+export class UndiciUpstream implements HttpUpstream, TransferOwner {
+  readonly name: string;
+  readonly limits: Limits;
+  readonly #origin: Origin;
+  readonly #dial: Dial;
+  readonly #connections: number;
+  readonly #timeoutMs: number;
+  readonly #now: () => number;
+  readonly #circuit = new CircuitBreaker(() => performance.now());
+  readonly #lanes = new Map<Transfer, Lane>();
+  readonly #idle: Lane[] = [];
+  readonly #waiting: Transfer[] = [];
+  #lastError: FaultCode | undefined;
+  #lastErrorAt: number | undefined;
+  #closed = false;
+  #drained: (() => void) | undefined;
+
+  /** @param now milliseconds since the epoch, for the status */
+  constructor(
+    settings: Pick<UpstreamSettings, 'name' | 'connections' | 'timeoutMs'>,
+    origin: Origin,
+    dial: Dial,
+    limits: Limits,
+    now: () => number,
+  ) {
+    this.name = settings.name;
+    this.#connections = settings.connections;
+    this.#timeoutMs = settings.timeoutMs;
+    this.#origin = origin;
+    this.#dial = dial;
+    this.limits = limits;
+    this.#now = now;
+  }
+
+  request(sealed: Sealed, signal: AbortSignal): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const request = this.#admit(Sealed.assert(sealed), signal);
+      const transfer = new Transfer(this, request, resolve, reject);
+      const lane = this.#freeLane();
+      if (lane) this.#dispatch(transfer, lane);
+      else this.#waiting.push(transfer);
+    });
+  }
+
+  get status(): UpstreamStatus {
+    return {
+      name: this.name,
+      state: this.#circuit.state,
+      inFlight: this.#lanes.size,
+      waiting: this.#waiting.length,
+      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+      ...(this.#lastErrorAt !== undefined && { lastErrorAt: this.#lastErrorAt }),
+    };
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    if (this.#lanes.size + this.#waiting.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+        setTimeout(resolve, graceMs).unref();
+      });
+    }
+    const draining = new Fault('SP_GATEWAY_DRAINING');
+    for (const transfer of [...this.#waiting, ...this.#lanes.keys()]) transfer.stop(draining);
+    for (const lane of [...this.#idle, ...this.#lanes.values()]) lane.destroy();
+    this.#idle.length = 0;
+  }
+
+  /** Everything that can be refused before anything is held. */
+  #admit(sealed: Sealed, signal: AbortSignal): TransferRequest {
+    const { message, permitted } = sealed;
+    if (this.#closed) throw new Fault('SP_GATEWAY_DRAINING');
+    if (signal.aborted) throw new Fault('SP_EXCHANGE_CANCELLED');
+    const head = requestHead(message, permitted.identified.arrival.id);
+    const { streamedBodyBytes } = this.limits;
+    const { body } = message;
+    if (body.kind === 'stream' && (body.length ?? 0) > streamedBodyBytes) throw new Fault('SP_HTTP_BODY_TOO_LARGE');
+    if (this.#waiting.length >= this.#connections * WAITING_PER_CONNECTION)
+      throw this.#note(new Fault('SP_UPSTREAM_BUSY'));
+    const ticket = this.#circuit.admit();
+    if (ticket === undefined) throw this.#note(new Fault('SP_UPSTREAM_CIRCUIT_OPEN'));
+    return {
+      head,
+      body:
+        body.kind === 'bytes'
+          ? body.bytes
+          : body.kind === 'stream'
+            ? new RequestStream(body, streamedBodyBytes)
+            : undefined,
+      contentLength: body.kind === 'stream' ? body.length : undefined,
+      ticket,
+      signal,
+      timeoutMs: this.#timeoutMs,
+    };
+  }
+
+  #freeLane(): Lane | undefined {
+    // The one used last: the others may then grow old and be closed.
+    const idle = this.#idle.pop();
+    if (idle || this.#lanes.size >= this.#connections) return idle;
+    return new Lane(this.#origin, this.#dial, this.limits);
+  }
+
+  #dispatch(transfer: Transfer, lane: Lane): void {
+    transfer.attempts++;
+    this.#lanes.set(transfer, lane);
+    lane.dispatch(transfer);
+  }
+
+  // --- TransferOwner
+
+  settled(transfer: Transfer, fault: Fault | undefined): void {
+    const at = this.#lanes.has(transfer) ? -1 : this.#waiting.indexOf(transfer);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (fault) this.#note(fault);
+    if (fault && (fault.entry.blame !== 'upstream' || at >= 0)) {
+      // The device left, or the request never got to the upstream.
+      this.#circuit.abandoned(transfer.ticket);
+    } else if (fault && FAILURES.has(fault.code)) {
+      if (!this.#circuit.failed(transfer.ticket)) return;
+      for (const waiting of [...this.#waiting]) waiting.stop(new Fault('SP_UPSTREAM_CIRCUIT_OPEN'));
+    } else {
+      this.#circuit.succeeded();
+    }
+  }
+
+  failedUnsent(transfer: Transfer, error: Error): boolean {
+    const lane = this.#lanes.get(transfer);
+    if (lane === undefined || transfer.attempts > RETRIES_UNSENT || !isPassing(error)) return false;
+    // Not from within: undici is still busy with the failure.
+    setImmediate(() => {
+      if (transfer.settled) this.released(transfer);
+      else this.#dispatch(transfer, lane);
+    });
+    return true;
+  }
+
+  released(transfer: Transfer): void {
+    const lane = this.#lanes.get(transfer);
+    if (lane === undefined) return;
+    this.#lanes.delete(transfer);
+    lane.release();
+    const next = this.#waiting.shift();
+    if (next) this.#dispatch(next, lane);
+    else this.#idle.push(lane);
+    if (this.#lanes.size === 0) this.#drained?.();
+  }
+
+  trailing(transfer: Transfer): Fault | undefined {
+    return this.#lanes.get(transfer)?.trailing();
+  }
+
+  #note(fault: Fault): Fault {
+    // An open circuit is a consequence; the status shows the cause.
+    if (fault.entry.blame === 'upstream' && fault.code !== 'SP_UPSTREAM_CIRCUIT_OPEN') {
+      this.#lastError = fault.code;
+      this.#lastErrorAt = this.#now();
+    }
+    return fault;
+  }
+}
+
+/** What speaks against an upstream. A malformed answer does not: it was reached, and it answered. */
+const FAILURES: ReadonlySet<FaultCode> = new Set([
+  'SP_UPSTREAM_UNREACHABLE',
+  'SP_UPSTREAM_CERTIFICATE',
+  'SP_UPSTREAM_TIMEOUT',
+]);
+/** At 5 ms an answer the last in the queue waits 160 ms; if answers take longer, waiting helps nobody. */
+const WAITING_PER_CONNECTION = 32;
+const RETRIES_UNSENT = 1;
