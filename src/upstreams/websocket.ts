@@ -16,6 +16,7 @@ import { receiverBounds } from '../websocket/bounds.ts';
 import { WebSocketChannel } from '../websocket/channel.ts';
 import { GOING_AWAY } from '../websocket/close-code.ts';
 import type { Dial, Origin } from './dial.ts';
+import { type RequestHead, requestHead } from './request-head.ts';
 import { upstreamFault } from './upstream-fault.ts';
 
 export interface WebSocketUpstreamOptions {
@@ -55,20 +56,27 @@ export class WebSocketUpstream {
    */
   async open(sealed: Sealed, signal: AbortSignal = sealed.permitted.identified.arrival.signal): Promise<Reply> {
     const { message, permitted } = Sealed.assert(sealed);
-    const url = this.#url(message);
+    // RFC 6455 section 4.1: the handshake is a GET without a body.
+    const upgrade: Message = { ...message, verb: 'GET', contentType: '', body: EMPTY_BODY };
+    const head = requestHead(upgrade, permitted.identified.arrival.id);
     const subprotocols = offeredSubprotocols(message);
-    const headers = { ...forwardedHeaders(message), 'sallyport-decision': permitted.identified.arrival.id };
     const deadlineMs = performance.now() + this.#options.timeoutMs;
     const socket = await this.#connect();
     let webSocket: WebSocket;
     try {
-      webSocket = new WebSocket(url, subprotocols, {
+      webSocket = new WebSocket(this.#options.origin.url, subprotocols, {
         ...receiverBounds(this.#options.limits),
         ...{ maxHeaderSize: this.#options.limits.responseHeaderBytes },
         perMessageDeflate: false,
         followRedirects: false,
-        headers,
+        headers: headersOf(head),
         createConnection: () => socket,
+        finishRequest: (request) => {
+          // Policy decided on the path letter by letter. A URL parser, which `ws` would ask, folds dot segments (`%2e%2e` too)
+          // and backslashes: so it never sees the target.
+          request.path = head.target;
+          request.end();
+        },
       });
     } catch (thrown) {
       socket.destroy();
@@ -77,21 +85,6 @@ export class WebSocketUpstream {
     const channel = await this.#shakeHands(webSocket, socket, deadlineMs, signal);
     closeUnlessTaken(channel);
     return { status: 101, headers: [], contentType: '', body: EMPTY_BODY, channel };
-  }
-
-  /**
-   * `ws` sends what the URL parser makes of a target, and that parser folds dot segments (`%2e%2e` too) and backslashes.
-   * Policy decided on the path as it stands: a target that would not arrive letter by letter does not leave.
-   */
-  #url({ path, query }: Message): URL {
-    const { secure, url: origin } = this.#options.origin;
-    const target = query === '' ? path : `${path}?${query}`;
-    const text = origin.replace(/^http/, 'ws') + target;
-    const url = path.startsWith('/') && URL.canParse(text) ? new URL(text) : undefined;
-    if (url === undefined || url.pathname + url.search !== target || url.protocol !== (secure ? 'wss:' : 'ws:')) {
-      throw new Fault('SP_HTTP_TARGET', 'The target would change on its way through a URL parser.');
-    }
-    return url;
   }
 
   #connect(): Promise<Socket> {
@@ -179,31 +172,16 @@ function offeredSubprotocols({ headers }: Message): string[] {
   return [...subprotocols];
 }
 
-/** Everything that belongs to the connection rather than to the message is made anew by `ws`. */
-function forwardedHeaders({ headers }: Message): Record<string, string> {
-  const forwarded = new Map<string, string>();
-  for (const [name, value] of headers) {
-    if (NOT_FORWARDED.has(name) || name.startsWith('sec-websocket-')) continue;
-    const earlier = forwarded.get(name);
-    forwarded.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+/** `ws` wants an object; a repeated header becomes a list (RFC 9110 section 5.3). */
+function headersOf({ headers }: RequestHead): Record<string, string> {
+  const joined = new Map<string, string>();
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const [name = '', value = ''] = headers.slice(at, at + 2);
+    const earlier = joined.get(name);
+    joined.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
   }
-  return Object.fromEntries(forwarded);
+  return Object.fromEntries(joined);
 }
 
 /** RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
-const NOT_FORWARDED: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'origin',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);

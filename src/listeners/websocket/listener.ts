@@ -74,7 +74,7 @@ export class WebSocketListener implements Upgrader {
     const { passage } = this.#options;
     const decision = passage.decisionId();
     try {
-      const { subprotocols } = checkHandshake(request);
+      const { subprotocols } = checkHandshake(checked);
       const abort = new AbortController();
       const arrival = this.#arrival(decision, checked, peer, subprotocols, abort.signal);
       const pending = new PendingUpgrade(arrival, socket, abort, passage);
