@@ -95,7 +95,10 @@ const WEEK = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 const MINUTES_PER_DAY = 1_440;
 
-/** Windows [from, to) in minutes, by weekday. One over midnight belongs to the day it begins on and ends on the next. */
+/**
+ * Windows [from, to) in minutes, by weekday. If `to` is not after `from` the window runs over midnight: it belongs to the
+ * day it begins on and ends on the next.
+ */
 export function windowsByWeekday({ days, from, to }: Schedule): Readonly<Record<string, readonly [number, number][]>> {
   const [start, end] = [minutes(from), minutes(to)];
   const windows = new Map<string, [number, number][]>();
@@ -106,7 +109,7 @@ export function windowsByWeekday({ days, from, to }: Schedule): Readonly<Record<
   };
   for (const day of new Set(days)) {
     const position = WEEK.indexOf(day);
-    if (start <= end) {
+    if (start < end) {
       open(position, [start, end]);
     } else {
       open(position, [start, MINUTES_PER_DAY]);
