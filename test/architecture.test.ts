@@ -100,7 +100,7 @@ function allowed(path: string, target: string): boolean {
   if (from === to || target === 'config/settings.ts') return true;
   if (from === 'main.ts') return to === 'cli';
   if (from === 'gateway.ts') return !['cli', 'demo', 'main.ts'].includes(to);
-  if (from === 'demo') return !['cli', 'main.ts'].includes(to);
+  if (from === 'demo') return to !== 'main.ts';
   if (ROOTS.has(from)) return to !== 'main.ts';
   return MAY_IMPORT[from]?.rooms.includes(to) === true;
 }

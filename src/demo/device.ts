@@ -80,7 +80,6 @@ export class SimulatedDevice {
     return new Promise((done, fail) => {
       const socket = new WebSocket(`wss://${this.#host}:${this.#port}${path}`, {
         ...this.#tls,
-        servername: 'localhost',
         perMessageDeflate: false,
         handshakeTimeout: TIMEOUT_MS,
       });

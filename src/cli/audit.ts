@@ -1,0 +1,133 @@
+/** `sallyport audit tail|verify`: read the record, and prove that nobody changed it. Both work with or without the gateway. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { printable } from '../config/problem.ts';
+import { Fault } from '../faults/fault.ts';
+import type { DecisionEntry, LedgerEntry } from '../ledger/entry.ts';
+import { follow, tail } from '../ledger/read.ts';
+import { verifyLedger } from '../ledger/verify.ts';
+import { DirectoryLock } from '../store/directory-lock.ts';
+import { answering, EXIT } from './command.ts';
+import { paint, table, withProgress } from './terminal.ts';
+
+interface TailOptions {
+  readonly lines: string;
+  readonly follow?: boolean;
+}
+
+export function registerAudit(root: Command): void {
+  const audit = root.command('audit').description('read the ledger and verify it');
+
+  audit
+    .command('tail')
+    .description('show the latest decisions, oldest first')
+    .option('-n, --lines <count>', 'how many', '20')
+    .option('-f, --follow', 'go on showing new ones until Ctrl-C')
+    .action(
+      answering<TailOptions>(async ({ directory, json }, _, options) => {
+        const count = Number(options.lines);
+        if (!Number.isInteger(count) || count < 1 || count > 100_000)
+          throw new Fault('SP_USAGE', '--lines: a number from 1 to 100000.');
+        const ledger = ledgerFolder(directory);
+        if (options.follow === true) return followed(ledger, count, json);
+        const entries = await tail(ledger, count);
+        return { json: entries, text: entries.length === 0 ? 'no decisions yet' : table(entries.map(row)) };
+      }),
+    );
+
+  audit
+    .command('verify')
+    .description('check every record’s hash and its link to the one before; names the first that is wrong')
+    .option(
+      '--expect-head <seq:hash>',
+      'a head noted earlier (`sallyport status`): also detects records cut off at the end',
+    )
+    .action(
+      answering<{ expectHead?: string }>(async ({ directory }, _, { expectHead }) => {
+        const live = DirectoryLock.isHeld(directory);
+        const anchor = expectHead === undefined ? {} : { expectHead: anchorOf(expectHead) };
+        const result = await withProgress('verifying the ledger', () =>
+          verifyLedger(ledgerFolder(directory), { live, ...anchor }),
+        );
+        const { ok, records, files, head, firstProblem } = result;
+        if (ok) {
+          const end = head
+            ? `\n  head ${head.seq}:${head.hash}\n  keep this elsewhere: with it, records cut off at the end are found too`
+            : '';
+          return { json: result, text: `${paint('green', '✓')} ${records} records in ${files} files verify${end}` };
+        }
+        const place = firstProblem && `${firstProblem.file} line ${firstProblem.line}, record ${firstProblem.seq}`;
+        const decision = firstProblem?.decision === undefined ? '' : `, decision ${firstProblem.decision}`;
+        const text = `${paint('red', '✗')} ${place}${decision}: ${firstProblem?.problem}\n  ${records} records before it verify. Keep the folder as evidence.`;
+        return { json: result, text, exit: EXIT.no };
+      }),
+    );
+}
+
+/** Where the ledger lies within the gateway's folder. */
+export function ledgerFolder(directory: string): string {
+  return join(directory, 'ledger');
+}
+
+function anchorOf(text: string): { seq: number; hash: string } {
+  const match = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text);
+  if (!match) throw new Fault('SP_USAGE', '--expect-head is written SEQ:HASH, as `sallyport status` prints it.');
+  return { seq: Number(match[1]), hash: match[2] as string };
+}
+
+async function followed(ledger: string, last: number, json: boolean): Promise<undefined> {
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  process.stdout.once('error', stop);
+  for await (const entry of follow(ledger, { signal: controller.signal, last })) {
+    process.stdout.write(`${json ? JSON.stringify(entry) : row(entry).join('  ')}\n`);
+  }
+  return undefined;
+}
+
+function row(entry: LedgerEntry): string[] {
+  switch (entry.kind) {
+    case 'decision':
+      return decisionRow(entry);
+    case 'outcome':
+      return [timeOf(entry.time), paint('yellow', 'afterwards'), '', entry.fault, entry.decision];
+    case 'recovered':
+      return [
+        timeOf(entry.time),
+        paint('yellow', 'recovered'),
+        '',
+        printable(`a torn end of ${entry.bytes} bytes was set aside`),
+        '',
+      ];
+    case 'loss':
+      return [
+        timeOf(entry.time),
+        paint('yellow', 'loss'),
+        '',
+        `${entry.outcomes} outcome records could not be kept`,
+        '',
+      ];
+    default:
+      return [timeOf(entry.time), paint('dim', 'file'), '', '', ''];
+  }
+}
+
+function decisionRow({ time, verdict, reasons, device, action, obligations, decision }: DecisionEntry): string[] {
+  const colour = verdict === 'permitted' ? 'green' : verdict === 'denied' ? 'red' : 'yellow';
+  const what = verdict === 'permitted' ? (obligations?.route ?? '') : reasons.join(', ');
+  const arrow = action.direction === 'toDevice' ? '← ' : '';
+  return [
+    timeOf(time),
+    paint(colour, verdict),
+    printable(device?.id ?? 'unknown'),
+    printable(`${arrow}${action.verb} ${action.resource}`),
+    printable(what),
+    paint('dim', printable(decision)),
+  ];
+}
+
+function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace('T', ' ');
+}
