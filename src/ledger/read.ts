@@ -15,6 +15,9 @@ const TAIL_CHUNK_BYTES = 131_072;
 /** A decision may be recorded, and its outcome follow, this long after its id was made. */
 const FOUND_WITHIN_MS = 15 * 60_000;
 
+/** Most records that follow() holds. */
+const FOLLOWED_AT_ONCE = 1_024;
+
 /** Most bytes that countSimilar reads. */
 const COUNT_BYTES = 268_435_456;
 
@@ -61,23 +64,20 @@ export interface FollowOptions {
 /** Records as they are appended, over rotations. Polls, because a watch misses writes on some file systems. */
 export async function* follow(directory: string, options: FollowOptions): AsyncGenerator<LedgerEntry> {
   const { signal, last = 0, intervalMs = 200, files = DISK } = options;
-  let seq = -1;
-  let name: string | undefined;
+  let name = (await namesIn(directory, files)).at(-1);
   let offset = 0;
   const begun = await tail(directory, Math.max(last, 1), files);
-  seq = begun.at(-1)?.seq ?? -1;
+  const known = begun.at(-1)?.seq ?? -1;
   if (last > 0) yield* begun;
   while (!signal.aborted) {
     const names = await namesIn(directory, files);
     name ??= names.at(-1);
     if (name !== undefined) {
       const found: LedgerEntry[] = [];
-      offset = await reading(directory, name, files, (file) => entriesFrom(file, offset, seq, found));
-      for (const entry of found) {
-        seq = entry.seq;
-        yield entry;
-      }
-      const following = names[names.indexOf(name) + 1];
+      offset = await reading(directory, name, files, (file) => entriesFrom(file, offset, known, found));
+      yield* found;
+      const current = name;
+      const following = names.find((one) => one > current);
       if (following !== undefined && found.length === 0) {
         name = following;
         offset = 0;
@@ -89,12 +89,13 @@ export async function* follow(directory: string, options: FollowOptions): AsyncG
   }
 }
 
-/** Complete lines from `offset`, at most a few megabytes at a time; returns where to go on. */
+/** Complete lines from `offset`, a bounded number at a time; returns where to go on. */
 async function entriesFrom(file: LedgerFile, offset: number, after: number, found: LedgerEntry[]): Promise<number> {
   const rest = await eachLine(file, offset, (line) => {
+    if (found.length >= FOLLOWED_AT_ONCE) return false;
     const entry = shown(line.toString('latin1'));
     if (entry && entry.seq > after) found.push(entry);
-    return found.length < 4_096;
+    return true;
   });
   return rest.offset;
 }
