@@ -71,7 +71,8 @@ export function migrate(database: DatabaseSync): void {
     database.prepare('INSERT INTO schema_version (version) VALUES (?)').run(SCHEMA_VERSION);
     database.exec('COMMIT');
   } catch (thrown) {
-    database.exec('ROLLBACK');
+    // A full disk makes SQLite roll back by itself; a second ROLLBACK would hide the cause.
+    if (database.isTransaction) database.exec('ROLLBACK');
     throw thrown;
   }
 }

@@ -61,11 +61,11 @@ export class SqliteStore implements Store {
    * Opens or makes the database. Its folder becomes 0700 and the file 0600.
    * Throws SP_STORE_FAILED: not writable, writable by others, damaged, or written by a newer Sallyport.
    */
-  static open(file: string): SqliteStore {
+  static open(file: string, busyTimeoutMs = BUSY_TIMEOUT_MS): SqliteStore {
     let database: DatabaseSync | undefined;
     try {
       secure(file);
-      database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, allowExtension: false });
+      database = new DatabaseSync(file, { timeout: busyTimeoutMs, allowExtension: false });
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
       assertDurable(database);
       migrate(database);
@@ -123,7 +123,7 @@ export class SqliteStore implements Store {
       this.#database.exec(written.kind === 'written' ? 'COMMIT' : 'ROLLBACK');
       return written;
     } catch (thrown) {
-      // SQLite may have rolled back by itself (disk full); a second ROLLBACK would hide the cause.
+      // As in migrate: SQLite may have rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw thrown;
     }
