@@ -12,7 +12,7 @@ import type { DropReason } from '../../faults/drop.ts';
 import { CLOSE_TIMEOUT_MS } from '../../websocket/bounds.ts';
 import type { Ending, WebSocketChannel } from '../../websocket/channel.ts';
 import { GOING_AWAY, INTERNAL_ERROR } from '../../websocket/close-code.ts';
-import { reconsiderUpgrade } from './pending-upgrade.ts';
+import { isStillPermitted } from './pending-upgrade.ts';
 
 const POLICY_VIOLATION = 1008;
 
@@ -62,8 +62,8 @@ export class Conversation implements Session {
   }
 
   /** Decides the upgrade anew. */
-  async reconsider(): Promise<boolean> {
-    return (await reconsiderUpgrade(this.#upgrade, this.#passage)) === undefined;
+  reconsider(): Promise<boolean> {
+    return isStillPermitted(this.#upgrade, this.#passage);
   }
 
   // --- the two directions

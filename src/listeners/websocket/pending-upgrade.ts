@@ -41,8 +41,8 @@ export class PendingUpgrade implements Session {
     this.#socket.destroy();
   }
 
-  async reconsider(): Promise<boolean> {
-    return (await reconsiderUpgrade(this.#arrival, this.#passage)) === undefined;
+  reconsider(): Promise<boolean> {
+    return isStillPermitted(this.#arrival, this.#passage);
   }
 
   /** True if there is nobody left to answer. */
@@ -63,7 +63,12 @@ export class PendingUpgrade implements Session {
   }
 }
 
-/** Decides an upgrade anew, as an exchange of its own. */
-export function reconsiderUpgrade(upgrade: Arrival, passage: Passage): ReturnType<Passage['reconsider']> {
-  return passage.reconsider({ ...upgrade, id: passage.decisionId(), receivedAt: passage.now() });
+/** Decides an upgrade anew, as an exchange of its own. False also when that cannot be decided. */
+export async function isStillPermitted(upgrade: Arrival, passage: Passage): Promise<boolean> {
+  try {
+    const again = { ...upgrade, id: passage.decisionId(), receivedAt: passage.now() };
+    return (await passage.reconsider(again)) === undefined;
+  } catch {
+    return false;
+  }
 }
