@@ -1,0 +1,262 @@
+/**
+ * The HTTPS listener: node:https with every event that decides something taken over. TCP -> doorstep (caps) -> TLS ->
+ * identity -> connection (sequence, time) -> exchange. It knows no policy and no upstream.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Address, Limits } from '../../config/settings.ts';
+import type { Passage } from '../../exchange/gate.ts';
+import type { Peer } from '../../exchange/peer.ts';
+import { Fault } from '../../faults/fault.ts';
+import type { CheckedRequest } from './checked-request.ts';
+import { Connection } from './connection.ts';
+import { Doorstep } from './doorstep.ts';
+import type { HttpContext } from './http-context.ts';
+import { peerAddress } from './peer-address.ts';
+import { Tally } from './tally.ts';
+import { chainLength, secureContext, type TlsMaterial } from './tls-context.ts';
+import type { Upgrader } from './upgrader.ts';
+
+export interface HttpsListenerOptions {
+  /** Its name in arrivals; default `https`. */
+  readonly name?: string;
+  readonly address: Address;
+  readonly tls: TlsMaterial;
+  readonly limits: Limits;
+  readonly passage: Passage;
+  /** Who the certificate of this connection is of. Throws a Fault to refuse. */
+  readonly peerOf: (socket: TLSSocket) => Peer;
+  /** Absent: WebSockets are refused. */
+  readonly upgrader?: Upgrader;
+}
+
+export class HttpsListener {
+  readonly #options: HttpsListenerOptions;
+  readonly #context: HttpContext;
+  readonly #doorstep: Doorstep;
+  readonly #devices = new Tally();
+  readonly #connections = new Map<Socket, Connection>();
+  /** Checked in the parser's callback, taken a moment later by the 'upgrade' event. */
+  readonly #upgrades = new WeakMap<object, CheckedRequest>();
+  readonly #server: Server;
+  #ticking: NodeJS.Timeout | undefined;
+  #tickedAt = 0;
+
+  /** Throws SP_CERTIFICATE_INVALID if the TLS material cannot be used. */
+  constructor(options: HttpsListenerOptions) {
+    this.#options = options;
+    const { name = 'https', passage, upgrader, limits } = options;
+    this.#context = { listener: name, passage, upgrader, exchanges: new Tally(), limits, draining: false };
+    this.#doorstep = new Doorstep(this.#context);
+    this.#server = this.#create();
+    this.#takeOver();
+  }
+
+  /** Throws SP_GATEWAY_LISTEN. */
+  listen(): Promise<void> {
+    const { host, port } = this.#options.address;
+    return new Promise((resolve, reject) => {
+      const fail = (cause: Error): void =>
+        reject(new Fault('SP_GATEWAY_LISTEN', `${host}:${port}: ${cause.message}`, { cause, details: { host, port } }));
+      this.#server.once('error', fail);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off('error', fail);
+        // accept(2) failing for want of descriptors must not end the process.
+        this.#server.on('error', () => this.#options.passage.drop('connection-cap', { address: '' }));
+        this.#tickedAt = performance.now();
+        this.#ticking = setInterval(() => this.#tick(), TICK_MS).unref();
+        resolve();
+      });
+    });
+  }
+
+  /** Where it listens; the port is the real one when 0 was asked for. */
+  address(): Address {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { host: address, port };
+  }
+
+  /** Open connections, handshakes included. */
+  get connections(): number {
+    return this.#doorstep.connections;
+  }
+
+  /** For new connections from now on. Throws SP_CERTIFICATE_INVALID, and then nothing changed. */
+  setSecureContext(tls: TlsMaterial): void {
+    orCertificateFault(() => this.#server.setSecureContext(secureContext(tls)));
+  }
+
+  /** From now on, for open connections too. The size of the head is Node's parser's and stays for open ones. */
+  setLimits(limits: Limits): void {
+    this.#context.limits = limits;
+    this.#server.headersTimeout = limits.headerTimeoutMs;
+    this.#server.keepAliveTimeout = limits.idleTimeoutMs;
+  }
+
+  /** Takes nothing new, lets what is under way end within `drainTimeoutMs`, then cuts it. */
+  async close(drainTimeoutMs: number): Promise<void> {
+    this.#context.draining = true;
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.#doorstep.clear();
+    for (const connection of this.#connections.values()) connection.drain();
+    const deadline = setTimeout(() => {
+      this.#doorstep.clear();
+      for (const connection of this.#connections.values()) connection.close('draining');
+    }, drainTimeoutMs);
+    await closed;
+    clearTimeout(deadline);
+    clearInterval(this.#ticking);
+  }
+
+  #create(): Server {
+    const { limits, tls } = this.#options;
+    return orCertificateFault(() =>
+      createServer({
+        ...secureContext(tls),
+        requestCert: true,
+        rejectUnauthorized: true,
+        ALPNProtocols: ['http/1.1'],
+        // A second net behind doorstep.ts.
+        handshakeTimeout: limits.handshakeTimeoutMs + 2 * TICK_MS,
+        httpValidation: 'strict',
+        maxHeaderSize: limits.headerBytes,
+        headersTimeout: limits.headerTimeoutMs,
+        // The time a body may take is http-exchange.ts's: a permitted stream may take longer than a request that is inspected.
+        requestTimeout: 0,
+        keepAliveTimeout: limits.idleTimeoutMs,
+        keepAliveTimeoutBuffer: 0,
+        connectionsCheckingInterval: TICK_MS,
+        // Node would answer by itself, and differently.
+        requireHostHeader: false,
+        optimizeEmptyRequests: true,
+        rejectNonStandardBodyWrites: true,
+        shouldUpgradeCallback: (request) => this.#mayUpgrade(request),
+        noDelay: true,
+      }),
+    );
+  }
+
+  #takeOver(): void {
+    const server = this.#server;
+    // Beyond this many Node's parser leaves fields out without a word: a Transfer-Encoding that it obeys and we never see.
+    // 0: none is left out; headerBytes bounds them, and check-request.ts counts.
+    server.maxHeadersCount = 0;
+
+    // Our listener decides whether Node's is called at all, for TCP and for TLS.
+    const startTls = taken(server, 'connection');
+    server.on('connection', (socket: Socket) => {
+      if (this.#doorstep.enter(socket)) startTls(socket);
+    });
+    const startHttp = taken(server, 'secureConnection');
+    server.on('secureConnection', (socket: TLSSocket) => {
+      if (this.#welcome(socket)) startHttp(socket);
+    });
+    server.removeAllListeners('tlsClientError');
+    server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
+
+    const accept = (request: IncomingMessage, response: ServerResponse): void =>
+      this.#connections.get(request.socket)?.accept(request, response);
+    server.on('request', accept).on('checkContinue', accept).on('checkExpectation', accept);
+    server.on('upgrade', (request, socket, head) => {
+      const checked = this.#upgrades.get(request);
+      if (checked === undefined) socket.destroy();
+      else this.#connections.get(request.socket)?.upgrade(request, checked, head);
+    });
+    server.on('connect', (request, socket) => {
+      const connection = this.#connections.get(request.socket);
+      if (connection === undefined) socket.destroy();
+      else connection.onConnect();
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      const connection = this.#connections.get(socket as Socket);
+      if (connection === undefined) socket.destroy();
+      else connection.onClientError(error);
+    });
+    server.on('timeout', (socket) => {
+      const connection = this.#connections.get(socket);
+      if (connection === undefined) socket.destroy();
+      else connection.onIdle();
+    });
+  }
+
+  /** The end of a handshake, full or resumed: who is it, may he come in, and is there room. */
+  #welcome(socket: TLSSocket): boolean {
+    const { passage } = this.#options;
+    const { limits } = this.#context;
+    this.#doorstep.pass(socket);
+    const address = peerAddress(socket.remoteAddress);
+    const peer = this.#identify(socket);
+    if (peer === undefined || passage.admit(peer) !== undefined) {
+      passage.drop('identity-refused', peer ?? { address });
+      socket.destroy();
+      return false;
+    }
+    if (!this.#devices.take(peer.key, limits.connectionsPerDevice)) {
+      passage.drop('identity-cap', peer);
+      socket.destroy();
+      return false;
+    }
+    // TLS 1.2: a peer could change its certificate in the middle, and handshakes are expensive (CVE-2011-1473).
+    socket.disableRenegotiation();
+    const connection = new Connection(socket, peer, this.#context);
+    this.#connections.set(socket, connection);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      this.#devices.give(peer.key);
+    });
+    connection.attend(); // may close it at once
+    return !socket.destroyed;
+  }
+
+  #identify(socket: TLSSocket): Peer | undefined {
+    try {
+      if (!socket.authorized || chainLength(socket) > this.#context.limits.certificateChain) return undefined;
+      return this.#options.peerOf(socket);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #mayUpgrade(request: IncomingMessage): boolean {
+    const checked = this.#connections.get(request.socket)?.checkUpgrade(request);
+    if (checked === undefined) return false;
+    this.#upgrades.set(request, checked);
+    return true;
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    // Time in which we did not get to look is not the peers' time.
+    const elapsedMs = Math.min(now - this.#tickedAt, 2 * TICK_MS);
+    this.#tickedAt = now;
+    this.#doorstep.tick(elapsedMs);
+    for (const connection of this.#connections.values()) connection.tick(elapsedMs);
+  }
+}
+
+/** Removes Node's own listener from the server and returns it as a function. */
+function taken<S extends Socket>(server: Server, event: 'connection' | 'secureConnection'): (socket: S) => void {
+  const listeners = server.listeners(event);
+  server.removeAllListeners(event);
+  return (socket) => {
+    for (const listener of listeners) listener.call(server, socket);
+  };
+}
+
+function orCertificateFault<T>(use: () => T): T {
+  try {
+    return use();
+  } catch (cause) {
+    throw new Fault('SP_CERTIFICATE_INVALID', 'The listener’s certificate, key or client authorities cannot be used.', {
+      cause,
+    });
+  }
+}
+
+/** The granularity of every time limit here. */
+const TICK_MS = 1_000;
+const BACKLOG = 1_024;

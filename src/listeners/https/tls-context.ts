@@ -1,0 +1,45 @@
+/**
+ * The TLS of the listener: 1.3, and 1.2 with ephemeral keys and AEAD only (RFC 9325 section 4.2); a client certificate is
+ * demanded and its chain verified by OpenSSL. Whose certificate it is, is the registry's to say.
+ */
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+
+export interface TlsMaterial {
+  /** PEM, the gateway's certificate and what leads to its root. */
+  readonly certificate: string;
+  /** PEM */
+  readonly key: string;
+  /** PEM, the authorities whose device certificates are accepted. None: nobody is. */
+  readonly clientAuthorities: readonly string[];
+}
+
+/** Tickets are made with a key of this context alone: a new context (a changed set of authorities) forgets every session. */
+export function secureContext(tls: TlsMaterial): SecureContextOptions {
+  return {
+    cert: tls.certificate,
+    key: tls.key,
+    // Always a list, empty or not: without one Node trusts the public authorities.
+    ca: [...tls.clientAuthorities],
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.3',
+    ciphers: CIPHERS,
+    honorCipherOrder: true,
+    sessionTimeout: SESSION_SECONDS,
+  };
+}
+
+/** How many certificates the peer sent. After a resumption only its own is left; the chain was counted at the beginning. */
+export function chainLength(socket: TLSSocket): number {
+  let length = 0;
+  for (let link = socket.getPeerX509Certificate(); link !== undefined; link = link.issuerCertificate) length += 1;
+  return length;
+}
+
+const CIPHERS = [
+  ...['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'],
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+].join(':');
+/** A device that sleeps for an hour resumes; the registry is asked again either way. */
+const SESSION_SECONDS = 7_200;
