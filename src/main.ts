@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { registerAudit } from './cli/audit.ts';
+import { registerCa } from './cli/ca.ts';
 import { EXIT } from './cli/command.ts';
 import { registerConfig } from './cli/config.ts';
 import { registerDemo } from './cli/demo.ts';
@@ -39,6 +40,7 @@ Exit codes: 0 yes, 1 no, 2 usage or configuration, 3 gateway not reachable.`,
     registerRun,
     registerDemo,
     registerDevice,
+    registerCa,
     registerExplain,
     registerPolicy,
     registerConfig,

@@ -1,5 +1,6 @@
 /** `sallyport config check|explain`: is the file right, and what does a key mean? */
 import type { Command } from 'commander';
+import { ask } from '../admin/client.ts';
 import { describeKeys } from '../config/describe.ts';
 import { nearest } from '../config/problem.ts';
 import { Fault } from '../faults/fault.ts';
@@ -27,6 +28,20 @@ export function registerConfig(root: Command): void {
           json: { ok: true, revision, ...counts },
           text: `${paint('green', '✓')} sallyport.yaml is right: ${listed.join(', ')}; revision ${revision}`,
         };
+      }),
+    );
+
+  config
+    .command('reload')
+    .description(
+      'let the running gateway take over sallyport.yaml, certificates and policy; a broken file changes nothing',
+    )
+    .action(
+      answering(async ({ directory }) => {
+        await provision(directory);
+        const result = await ask(directory, 'reload');
+        const text = `${paint('green', '✓')} revision ${result.revision}; ${result.reconsidered} sessions decided anew, ${result.closed} closed`;
+        return { json: result, text };
       }),
     );
 

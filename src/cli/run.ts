@@ -1,0 +1,83 @@
+/** `sallyport run`: the gateway in the foreground. SIGTERM and Ctrl-C drain, SIGHUP reloads. Under --permission (launch.mjs). */
+import type { Command } from 'commander';
+import { Fault } from '../faults/fault.ts';
+import { Gateway } from '../gateway.ts';
+import { answering, EXIT } from './command.ts';
+import { paint } from './terminal.ts';
+
+/** How often the process that started us is looked for, when it could not become us. */
+const LAUNCHER_CHECK_MS = 500;
+
+export function registerRun(root: Command): void {
+  root
+    .command('run')
+    .description('run the gateway of this folder until SIGTERM or Ctrl-C')
+    .addHelpText(
+      'after',
+      `
+Runs under Node’s permission model: it reads the folder (without ca/key.pem and devices/), writes state/, ledger/ and run/,
+and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; SIGHUP takes over a changed configuration.`,
+    )
+    .action(
+      answering(async ({ directory, json }) => {
+        const started = performance.now();
+        const gateway = await Gateway.open(directory);
+        const stopped = new Promise<void>((done) => {
+          watchSignals(gateway, done);
+          watchLauncher(() => void gateway.close().then(done));
+        });
+        process.on('uncaughtException', (thrown) => fatal(gateway, thrown));
+        process.on('unhandledRejection', (thrown) => fatal(gateway, thrown));
+        await gateway.listen();
+        announce(gateway, json, performance.now() - started);
+        await stopped;
+        return undefined;
+      }),
+    );
+}
+
+function announce(gateway: Gateway, json: boolean, tookMs: number): void {
+  const { listen } = gateway;
+  if (json || !process.stdout.isTTY) {
+    gateway.log.info({ event: 'ready', tookMs: Math.round(tookMs), ...listen }, 'ready');
+    return;
+  }
+  const addresses = Object.entries(listen).map(([name, address]) => `${name} ${address}`);
+  process.stdout.write(`${paint('green', '●')} ready in ${(tookMs / 1_000).toFixed(1)} s       ${addresses.join('   ')}\n`);
+  process.stdout.write(paint('dim', '  Ctrl-C stops; in another terminal: sallyport status, sallyport audit tail -f\n'));
+}
+
+function watchSignals(gateway: Gateway, done: () => void): void {
+  let stopping = false;
+  const stop = () => {
+    // A second signal means: now.
+    if (stopping) process.exit(EXIT.no);
+    stopping = true;
+    void gateway.close().then(done);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('SIGHUP', () => {
+    // A broken configuration changes nothing; reload() has logged why.
+    void gateway.reload().catch(() => undefined);
+  });
+}
+
+/** The launcher on an old Node is our parent and passes signals on; if it is killed without a word, so that nobody does, drain. */
+function watchLauncher(stop: () => void): void {
+  const launcher = Number(process.env.SALLYPORT_LAUNCHER);
+  if (!Number.isInteger(launcher) || launcher <= 1) return;
+  const timer = setInterval(() => {
+    if (process.ppid === launcher) return;
+    clearInterval(timer);
+    stop();
+  }, LAUNCHER_CHECK_MS);
+  timer.unref();
+}
+
+/** What nobody foresaw ends the process: a gateway in an unknown state must not decide. Nothing unrecorded was forwarded. */
+function fatal(gateway: Gateway, thrown: unknown): void {
+  const fault = Fault.from(thrown);
+  gateway.log.error({ code: fault.code, error: thrown instanceof Error ? thrown.stack : String(thrown) }, 'fatal');
+  process.exit(EXIT.no);
+}
