@@ -132,7 +132,7 @@ export class Authority {
   /** A certificate for a device that made its own key (PKCS#10 PEM). Throws SP_DEVICE_ID, SP_CERTIFICATE_INVALID, SP_USAGE. */
   async signRequest(id: string, requestPem: string, options: Term = {}): Promise<IssuedDevice> {
     checkedDeviceId(id);
-    return this.#forDevice(id, await provenKeyOf(requestPem), options);
+    return this.#forDevice(id, provenKeyOf(requestPem), options);
   }
 
   /**
@@ -234,7 +234,7 @@ function validity(now: number, days: number): { readonly notBefore: Date; readon
 
 /** IPv4 in four decimal numbers, IPv6 without brackets and zone. The URL parser canonicalises both. */
 function isAddress(text: string): boolean {
-  if (text.includes(':')) return URL.canParse(`http://[${text}]/`);
+  if (text.includes(':')) return /^[\da-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]/`);
   return URL.canParse(`http://${text}/`) && new URL(`http://${text}/`).hostname === text && /^[\d.]+$/.test(text);
 }
 
