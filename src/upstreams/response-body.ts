@@ -1,13 +1,15 @@
 /**
- * Gathers a response's content up to a bound. Its pieces are copied into one growing buffer: a list of them would let an
- * upstream turn 4 MiB of one-byte chunks into hundreds of megabytes of bookkeeping.
+ * Gathers a response's content up to a bound. Large pieces are kept as they are, small ones are copied together: a list of
+ * all of them would let an upstream turn 4 MiB of one-byte chunks into hundreds of megabytes of bookkeeping.
  */
 import { type Body, EMPTY_BODY } from '../exchange/arrival.ts';
 import { Fault } from '../faults/fault.ts';
 
 export class ResponseBody {
   readonly #maxBytes: number;
-  #bytes: Uint8Array = NOTHING;
+  readonly #blocks: Uint8Array[] = [];
+  /** Free bytes at the end of the last block. */
+  #free = 0;
   #length = 0;
   #pieces = 0;
 
@@ -22,34 +24,45 @@ export class ResponseBody {
     if (++this.#pieces > FREE_PIECES && length < this.#pieces * MIN_AVERAGE_PIECE_BYTES) {
       throw new Fault('SP_UPSTREAM_RESPONSE', 'The content arrives in crumbs.');
     }
-    if (this.#length === 0) {
-      // The usual case: it came in one piece, which nobody else holds.
-      this.#bytes = piece;
-    } else {
-      if (length > this.#bytes.byteLength) this.#grow(length);
-      this.#bytes.set(piece, this.#length);
-    }
+    // The usual case: it came in one piece, which nobody else holds.
+    if (this.#pieces === 1 || piece.byteLength >= LARGE_PIECE_BYTES) this.#keep(piece);
+    else this.#copy(piece);
     this.#length = length;
   }
 
-  get length(): number {
-    return this.#length;
-  }
-
-  /** What was gathered. */
+  /** What was gathered. Once. */
   take(): Body {
-    if (this.#length === 0) return EMPTY_BODY;
-    return { kind: 'bytes', bytes: this.#bytes.subarray(0, this.#length) };
+    const [only] = this.#blocks;
+    if (only === undefined || this.#length === 0) return EMPTY_BODY;
+    if (this.#blocks.length > 1) return { kind: 'bytes', bytes: Buffer.concat(this.#closed(), this.#length) };
+    return { kind: 'bytes', bytes: only };
   }
 
-  #grow(length: number): void {
-    const bytes = new Uint8Array(Math.min(Math.max(length, this.#bytes.byteLength * 2, 4_096), this.#maxBytes));
-    bytes.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = bytes;
+  #keep(piece: Uint8Array): void {
+    this.#closed().push(piece);
+  }
+
+  #copy(piece: Uint8Array): void {
+    if (piece.byteLength > this.#free) {
+      this.#closed().push(new Uint8Array(BLOCK_BYTES));
+      this.#free = BLOCK_BYTES;
+    }
+    const block = this.#blocks.at(-1) as Uint8Array;
+    block.set(piece, block.byteLength - this.#free);
+    this.#free -= piece.byteLength;
+  }
+
+  /** The blocks, the last one cut to what is in it. */
+  #closed(): Uint8Array[] {
+    const last = this.#blocks.at(-1);
+    if (this.#free > 0 && last) this.#blocks[this.#blocks.length - 1] = last.subarray(0, last.byteLength - this.#free);
+    this.#free = 0;
+    return this.#blocks;
   }
 }
 
-const NOTHING = new Uint8Array(0);
+const LARGE_PIECE_BYTES = 4_096;
+const BLOCK_BYTES = 65_536;
 /** A piece costs about a microsecond whatever its size. So many are free: some servers write unbuffered. */
 const FREE_PIECES = 16_384;
 /** Beyond that the average must reach this. */

@@ -99,7 +99,9 @@ export class UpstreamTls {
   /** The same for a handshake that Node ended; undefined if it did not end over the certificate. */
   refusalOf(error: Error, socket: TLSSocket): Fault | undefined {
     // Node sets authorizationError exactly when the chain or the name was wrong.
-    return socket.authorizationError ? this.#refused(String(socket.authorizationError), error) : undefined;
+    if (!socket.authorizationError) return undefined;
+    const code = String(socket.authorizationError);
+    return this.#refused(code === 'UNSPECIFIED' ? error.message : code, error);
   }
 
   #refused(reason: string, cause?: Error): Fault {

@@ -1,6 +1,11 @@
 /** A TCP or TLS server that answers with whatever bytes a test wants, and remembers what it was sent. */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type TlsOptions,
+  type Server as TlsServer,
+} from 'node:tls';
 
 export interface RawConnection {
   readonly socket: Socket;
@@ -52,6 +57,11 @@ export class RawServer {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Another certificate for connections from now on. */
+  setSecureContext(options: SecureContextOptions): void {
+    (this.#server as TlsServer).setSecureContext(options);
   }
 
   get received(): string {
