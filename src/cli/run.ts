@@ -37,14 +37,16 @@ and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; 
 }
 
 function announce(gateway: Gateway, json: boolean, tookMs: number): void {
-  const { listen } = gateway;
+  const { addresses } = gateway;
   if (json || !process.stdout.isTTY) {
-    gateway.log.info({ event: 'ready', tookMs: Math.round(tookMs), ...listen }, 'ready');
+    gateway.log.info({ event: 'ready', tookMs: Math.round(tookMs), ...addresses }, 'ready');
     return;
   }
-  const addresses = Object.entries(listen).map(([name, address]) => `${name} ${address}`);
-  process.stdout.write(`${paint('green', '●')} ready in ${(tookMs / 1_000).toFixed(1)} s       ${addresses.join('   ')}\n`);
-  process.stdout.write(paint('dim', '  Ctrl-C stops; in another terminal: sallyport status, sallyport audit tail -f\n'));
+  const lines = Object.entries(addresses).map(([name, address]) => `${name} ${address}`);
+  process.stdout.write(`${paint('green', '●')} ready in ${(tookMs / 1_000).toFixed(1)} s       ${lines.join('   ')}\n`);
+  process.stdout.write(
+    paint('dim', '  Ctrl-C stops; in another terminal: sallyport status, sallyport audit tail -f\n'),
+  );
 }
 
 function watchSignals(gateway: Gateway, done: () => void): void {

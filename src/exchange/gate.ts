@@ -6,7 +6,7 @@ import type { Arrival, Direction, Protocol } from './arrival.ts';
 import type { Identifier } from './identified.ts';
 import type { Reply } from './message.ts';
 import type { Obligations } from './obligations.ts';
-import type { Denied, Outcome } from './outcome.ts';
+import type { Denied, Failed, Outcome } from './outcome.ts';
 import type { Device, Peer } from './peer.ts';
 import type { Decider } from './permitted.ts';
 import type { Sealed, Transformer } from './sealed.ts';
@@ -94,8 +94,8 @@ export interface Passage {
   /** At the end of a handshake. */
   admit(peer: Peer): Reason | undefined;
   pass(arrival: Arrival): Promise<Outcome>;
-  /** Decides without forwarding: undefined means still permitted. A denial is recorded. */
-  reconsider(arrival: Arrival): Promise<Denied | undefined>;
+  /** Decides without forwarding: undefined means still permitted. Anything else is recorded and means no. */
+  reconsider(arrival: Arrival): Promise<Denied | Failed | undefined>;
   /** Registers a live session; returns how to sign it off. */
   attend(session: Session): () => void;
   /** Counts a drop. */

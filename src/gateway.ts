@@ -1,0 +1,441 @@
+/**
+ * The composition root: reads a gateway's folder, builds every part and plugs them together. The only file that may import
+ * every folder. Life cycle: provision (read and check everything), open, listen, reload, close in reverse.
+ */
+import { createHash, createHmac, randomUUIDv7 } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { deviceOperations } from './admin/device-operations.ts';
+import type { Operations, StatusView } from './admin/operations.ts';
+import { AdminServer } from './admin/server.ts';
+import { Tally } from './admin/tally.ts';
+import { type Loaded, loadConfiguration } from './config/load.ts';
+import type { Problem } from './config/problem.ts';
+import type { Settings } from './config/settings.ts';
+import type { Gate, Passage } from './exchange/gate.ts';
+import type { DeviceState, Peer } from './exchange/peer.ts';
+import { pass, reconsider } from './exchange/pipeline.ts';
+import { Fault } from './faults/fault.ts';
+import { readKeyFile, readTextFile } from './identity/atomic-file.ts';
+import { peerFromCertificate } from './identity/certificate.ts';
+import { DeviceIdentifier } from './identity/identifier.ts';
+import { keyOf } from './identity/public-key.ts';
+import { DeviceRegistry } from './identity/registry.ts';
+import { LiveSessions } from './identity/sessions.ts';
+import { authorityPaths, readTrustAnchors } from './identity/trust.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { tail } from './ledger/read.ts';
+import { HttpsListener } from './listeners/https/listener.ts';
+import { WebSocketListener } from './listeners/websocket/listener.ts';
+import { canariesFor } from './policy/canaries.ts';
+import { type PolicyData, policyData } from './policy/data.ts';
+import { PolicyDecider } from './policy/decider.ts';
+import { RateLimits } from './policy/rate.ts';
+import { type ActivePolicy, PolicyWall } from './policy/wall.ts';
+import { PrivacyKeys } from './privacy/keys.ts';
+import { compileRule } from './privacy/selectors.ts';
+import { PrivacyTransformer } from './privacy/transformer.ts';
+import { DirectoryLock } from './store/directory-lock.ts';
+import { SqliteStore } from './store/sqlite-store.ts';
+import { LocalServer } from './telemetry/local-server.ts';
+import { type Log, openLog } from './telemetry/log.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { UpstreamForwarder } from './upstreams/forwarder.ts';
+
+/** What was read and checked, before anything runs. */
+export interface Provision {
+  readonly settings: Settings;
+  /** Names policy, its data and the configuration: the same files give the same revision. */
+  readonly revision: string;
+  readonly policy: ActivePolicy;
+  readonly data: PolicyData;
+  readonly keys: PrivacyKeys;
+}
+
+const SHIPPED_POLICY = new URL('../policies/compiled/policy.wasm', import.meta.url);
+const BUILT_AT = Date.UTC(2026, 10, 25);
+
+/** Cryptography for policy's built-ins; `crypto.*` of Rego, hex. */
+export const DIGESTS = {
+  sha256: (text: string) => createHash('sha256').update(text).digest('hex'),
+  hmacSha256: (text: string, key: string) => createHmac('sha256', key).update(text).digest('hex'),
+};
+
+/**
+ * Reads and checks everything a gateway needs, as `config check`, `run` and reload do.
+ * @throws Fault SP_CONFIG_*, SP_KEY_INVALID, SP_POLICY_*; a ConfigurationError lists every problem with its place
+ */
+export async function provision(directory: string): Promise<Provision> {
+  const loaded = loadConfiguration(directory);
+  const { settings, source } = loaded;
+  refuseBrokenRules(loaded);
+  const keys = PrivacyKeys.load(join(directory, 'keys', 'privacy.json'));
+  const data = policyData(settings);
+  const wasm = readPolicy(settings);
+  const revision = createHash('sha256').update(source).update(wasm).update(data.json).digest('hex').slice(0, 12);
+  const { entrypoint } = settings.policy;
+  const canaries = canariesFor([...settings.segments.keys()]);
+  const policy = PolicyWall.activate({
+    wasm,
+    data: data.json,
+    entrypoint,
+    revision,
+    limits: settings.limits,
+    digests: DIGESTS,
+    canaries,
+  });
+  // Opens nothing: keys and certificates towards upstreams are read and must fit.
+  await new UpstreamForwarder(settings, {
+    keyOf,
+    now: Date.now,
+    deviceAddress: () => undefined,
+    deviceTrust: () => undefined,
+  }).close();
+  return { settings, revision, policy, data, keys };
+}
+
+function refuseBrokenRules({ settings, locate }: Loaded): void {
+  const problems = [...settings.privacy].flatMap(([name, rule]): Problem[] => {
+    return compileRule(rule).problems.map(({ selector, problem }) => ({
+      path: ['privacy', name],
+      message: `${selector}: ${problem}`,
+    }));
+  });
+  if (problems.length > 0) throw locate(problems);
+}
+
+function readPolicy({ policy }: Settings): Uint8Array {
+  try {
+    return readFileSync(policy.module ?? SHIPPED_POLICY);
+  } catch (cause) {
+    throw new Fault('SP_POLICY_MODULE', `The policy module cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+export class Gateway {
+  readonly #directory: string;
+  readonly #lock: DirectoryLock;
+  readonly #store: SqliteStore;
+  readonly #registry: DeviceRegistry;
+  readonly #identifier: DeviceIdentifier;
+  readonly #sessions: LiveSessions;
+  readonly #ledger: Ledger;
+  readonly #forwarder: UpstreamForwarder;
+  readonly #rates = new RateLimits(() => performance.now());
+  readonly #metrics: Metrics;
+  readonly #tally = new Tally();
+  readonly #startedAt = Date.now();
+  readonly #admin: AdminServer;
+  readonly log: Log;
+  #provision: Provision;
+  /** Replaced as one value on reload: an exchange sees one revision from its beginning to its end. */
+  #gate: Gate;
+  #https: HttpsListener | undefined;
+  #local: LocalServer | undefined;
+  #ready = false;
+  #closing: Promise<void> | undefined;
+  #lastReload: StatusView['lastReload'];
+  #addresses: Record<string, string> = {};
+
+  private constructor(parts: Parts) {
+    this.#directory = parts.provision.settings.directory;
+    this.#lock = parts.lock;
+    this.#store = parts.store;
+    this.#registry = parts.registry;
+    this.#ledger = parts.ledger;
+    this.log = parts.log;
+    this.#metrics = parts.metrics;
+    this.#provision = parts.provision;
+    this.#identifier = new DeviceIdentifier(parts.registry, { now: Date.now, floor: () => parts.floor });
+    this.#sessions = new LiveSessions({
+      admit: (peer) => this.#identifier.admit(peer),
+      keysOf: (id) => this.#registry.keysOf(id),
+      monotonicMs: () => performance.now(),
+    });
+    this.#forwarder = new UpstreamForwarder(parts.provision.settings, {
+      keyOf,
+      now: Date.now,
+      deviceAddress: (id) => this.#deviceAddress(id),
+      deviceTrust: () => this.#deviceTrust(),
+    });
+    this.#gate = this.#gateFor(parts.provision);
+    this.#registry.onChange(({ id }) => void this.#sessions.reconsiderDevice(id));
+    this.#admin = new AdminServer(this.#directory, this.#operations());
+  }
+
+  /**
+   * Takes the folder's lock and opens everything but the listeners.
+   * @throws Fault SP_GATEWAY_RUNNING, SP_CONFIG_*, SP_POLICY_*, SP_LEDGER_*, SP_STORE_FAILED, SP_KEY_INVALID
+   */
+  static async open(directory: string): Promise<Gateway> {
+    const provided = await provision(directory);
+    const { settings } = provided;
+    const lock = DirectoryLock.acquire(directory);
+    const log = openLog(settings.log.level);
+    const metrics = new Metrics();
+    let store: SqliteStore | undefined;
+    try {
+      store = SqliteStore.open(join(directory, 'state', 'registry.db'));
+      const registry = await DeviceRegistry.open(store, Date.now);
+      const folder = join(directory, 'ledger');
+      const ledger = await Ledger.open(folder, {
+        gateway: settings.gateway,
+        maxFileBytes: settings.limits.ledgerFileBytes,
+        maxQueue: settings.limits.ledgerQueue,
+        onCommit: (records, bytes, tookMicros) => metrics.ledgerCommit(records, bytes, tookMicros),
+        onFailure: (fault) => log.error({ code: fault.code, remedy: fault.entry.remedy }, fault.message),
+      });
+      const [last] = await tail(folder, 1);
+      const floor = Math.max(BUILT_AT, last && 'time' in last ? last.time : 0);
+      return new Gateway({ provision: provided, lock, log, metrics, store, registry, ledger, floor });
+    } catch (thrown) {
+      await store?.close();
+      lock.release();
+      throw thrown;
+    }
+  }
+
+  /** Opens the admin socket and the listeners. Throws SP_GATEWAY_LISTEN. */
+  async listen(): Promise<void> {
+    const { listen, limits } = this.#provision.settings;
+    try {
+      await this.#admin.listen();
+      if (listen.metrics) {
+        this.#local = new LocalServer({ address: listen.metrics, metrics: this.#metrics, ready: () => this.#checks() });
+        this.#addresses.metrics = await this.#local.listen();
+      }
+      if (listen.https) {
+        const passage = this.#passage();
+        this.#https = new HttpsListener({
+          address: listen.https,
+          tls: this.#tls(),
+          limits,
+          passage,
+          peerOf: (socket) => peerOf(socket, limits.certificateBytes),
+          upgrader: new WebSocketListener({ listener: 'https', limits, passage }),
+        });
+        await this.#https.listen();
+        this.#addresses.https = shown(this.#https.address());
+      }
+      this.#ready = true;
+    } catch (thrown) {
+      await this.close();
+      throw thrown;
+    }
+  }
+
+  /** Where it listens, by listener. */
+  get addresses(): Readonly<Record<string, string>> {
+    return this.#addresses;
+  }
+
+  /**
+   * Takes over configuration, certificates, keys and policy as they are in the folder now. All or nothing; sessions are
+   * decided anew, connections stay. What binds sockets (listen, limits of the listeners) waits for the next start.
+   */
+  async reload(): Promise<{ revision: string; reconsidered: number; closed: number }> {
+    const at = new Date().toISOString();
+    try {
+      const next = await provision(this.#directory);
+      this.#forwarder.swap(next.settings);
+      this.#https?.setSecureContext(this.#tls());
+      this.#provision = next;
+      this.#gate = this.#gateFor(next);
+      await this.#registry.refresh();
+      const before = this.#sessions.size;
+      await this.#sessions.reconsiderAll();
+      const closed = Math.max(0, before - this.#sessions.size);
+      this.#lastReload = { at, ok: true, message: `revision ${next.revision}` };
+      this.log.info({ event: 'reload', revision: next.revision, closed }, 'reloaded');
+      return { revision: next.revision, reconsidered: before, closed };
+    } catch (thrown) {
+      const fault = Fault.from(thrown);
+      this.#lastReload = { at, ok: false, message: fault.message };
+      this.log.error(
+        { code: fault.code, remedy: fault.entry.remedy, revision: this.#provision.revision },
+        `reload changed nothing: ${fault.message}`,
+      );
+      throw fault;
+    }
+  }
+
+  /** Stops accepting, lets what is under way end within limits.drainTimeoutMs, and closes everything in reverse. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#ready = false;
+    await this.#https?.close(this.#provision.settings.limits.drainTimeoutMs);
+    await this.#forwarder.close();
+    await this.#ledger.close();
+    await this.#admin.close();
+    await this.#local?.close();
+    await this.#store.close();
+    this.#lock.release();
+    this.log.info({ event: 'stopped' }, 'stopped');
+  }
+
+  #gateFor({ settings, revision, policy, data, keys }: Provision): Gate {
+    const { upstreams, privacy, limits, gateway } = settings;
+    const literals = new Set(
+      [...settings.segments.values()]
+        .flatMap(({ routes, reach }) => [...routes, ...[...reach.values()].flat()])
+        .flatMap(({ path }) => path.split('/')),
+    );
+    return {
+      identifier: this.#identifier,
+      decider: new PolicyDecider({
+        policy,
+        rates: this.#rates,
+        limits,
+        gateway,
+        revision,
+        inspects: (segment) => data.inspects(segment),
+        knowsUpstream: (name) => upstreams.has(name) || name.startsWith('device:'),
+        knowsPrivacy: (name) => privacy.has(name) || name === 'unchanged',
+        deviceById: (id) => this.#registry.byId(id),
+      }),
+      transformer: new PrivacyTransformer({
+        rules: privacy,
+        keys,
+        limits,
+        literals,
+        isKnownSegment: (segment) => this.#registry.byId(segment) !== undefined,
+      }),
+      recorder: this.#ledger,
+      forwarder: this.#forwarder,
+      now: Date.now,
+      micros: () => Math.round(performance.now() * 1_000),
+      decisionId: () => randomUUIDv7(),
+      observe: (arrival, outcome, device, tookMicros) => {
+        this.#tally.observe(arrival, outcome, device, Date.now());
+        this.#metrics.exchange(arrival, outcome, tookMicros);
+        this.log.outcome(arrival, outcome, device);
+      },
+    };
+  }
+
+  #passage(): Passage {
+    return {
+      decisionId: () => randomUUIDv7(),
+      now: Date.now,
+      admit: (peer) => this.#identifier.admit(peer),
+      pass: (arrival) => pass(arrival, this.#gate),
+      reconsider: (arrival) => reconsider(arrival, this.#gate),
+      attend: (session) => this.#sessions.attend(session),
+      drop: (reason, peer) => {
+        this.#metrics.drop(reason);
+        this.log.drop(reason, peer);
+      },
+      refuse: (code, decision, peer) => {
+        this.#metrics.refusal(code);
+        this.log.refusal(code, decision, peer);
+      },
+    };
+  }
+
+  #operations(): Operations {
+    const trustChanged = () => this.#https?.setSecureContext(this.#tls());
+    return {
+      ...deviceOperations({
+        registry: this.#registry,
+        maxCertificateBytes: this.#provision.settings.limits.certificateBytes,
+        trustChanged,
+        connectionsOf: (id) => this.#sessions.countOfDevice(id),
+      }),
+      status: async () => this.#status(),
+      reload: () => this.reload(),
+    };
+  }
+
+  #status(): StatusView {
+    const { settings, revision } = this.#provision;
+    const devices: Record<DeviceState, number> = { active: 0, disabled: 0, quarantined: 0, retired: 0 };
+    for (const { state } of this.#registry.list()) devices[state] += 1;
+    const { seq, hash } = this.#ledger.head;
+    return {
+      gateway: settings.gateway,
+      version: version(),
+      pid: process.pid,
+      ready: this.#ready && this.#ledger.failure === undefined,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      revision,
+      listen: this.#addresses,
+      connections: this.#sessions.size,
+      devices,
+      permitted: this.#tally.permitted,
+      denied: this.#tally.denied,
+      failed: this.#tally.failed,
+      drops: this.#metrics.drops(),
+      newlyDenied: this.#tally.newlyDenied(Date.now()),
+      upstreams: this.#forwarder.stats().map(({ name, state, inFlight, lastError, lastErrorAt }) => ({
+        name,
+        circuit: state,
+        inFlight,
+        ...(lastError !== undefined && { lastError }),
+        ...(lastErrorAt !== undefined && { lastErrorAt: new Date(lastErrorAt).toISOString() }),
+      })),
+      ledger: { sequence: seq, head: hash, healthy: this.#ledger.failure === undefined },
+      ...(this.#lastReload && { lastReload: this.#lastReload }),
+    };
+  }
+
+  #checks(): Record<string, boolean> {
+    return { listening: this.#ready, ledger: this.#ledger.failure === undefined };
+  }
+
+  #tls() {
+    const folder = join(this.#directory, 'certs', 'listener');
+    return {
+      certificate: readTextFile(join(folder, 'cert.pem')),
+      key: readKeyFile(join(folder, 'key.pem')),
+      clientAuthorities: readTrustAnchors(this.#directory),
+    };
+  }
+
+  #deviceAddress(id: string) {
+    const device = this.#registry.byId(id);
+    if (device?.state !== 'active' || device.address === undefined) return undefined;
+    return { url: device.address, key: device.key };
+  }
+
+  #deviceTrust() {
+    const own = join(this.#directory, 'certs', 'gateway');
+    const ca = readTextFile(authorityPaths(this.#directory).certificate);
+    try {
+      return { ca, certificate: readTextFile(join(own, 'cert.pem')), key: readKeyFile(join(own, 'key.pem')) };
+    } catch {
+      return { ca };
+    }
+  }
+}
+
+interface Parts {
+  readonly provision: Provision;
+  readonly lock: DirectoryLock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: SqliteStore;
+  readonly registry: DeviceRegistry;
+  readonly ledger: Ledger;
+  /** A moment that has certainly passed, milliseconds since the epoch. */
+  readonly floor: number;
+}
+
+function peerOf(socket: TLSSocket, maxBytes: number): Peer {
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) throw new Fault('SP_CERTIFICATE_INVALID', 'The peer has no certificate.');
+  const address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
+  return peerFromCertificate(certificate, address, maxBytes);
+}
+
+function shown({ host, port }: { host: string; port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+}
