@@ -4,8 +4,9 @@
  * it: facts about devices come with each input. policies/schemas/configuration.json describes the shape.
  */
 import { readFileSync } from 'node:fs';
-import type { RouteSettings, Schedule, SegmentSettings, Settings } from '../config/settings.ts';
+import type { RouteSettings, SegmentSettings, Settings } from '../config/settings.ts';
 import { Fault } from '../faults/fault.ts';
+import { windowsByWeekday } from './schedule.ts';
 import { type Action, bySpecificity, templateParts } from './template.ts';
 
 export interface PolicyData {
@@ -19,7 +20,7 @@ export interface PolicyData {
 const MAX_CUSTOM_BYTES = 16_777_216;
 
 /** Protocols that carry messages of devices. `egress` has rules of its own and is never covered by a route. */
-const MESSAGE_PROTOCOLS = ['https', 'websocket', 'coaps', 'mqtt'];
+export const MESSAGE_PROTOCOLS: readonly string[] = ['https', 'websocket', 'coaps', 'mqtt'];
 
 /** Reads settings.policy.data, if there is one. Throws SP_CONFIG_INVALID when that file is not JSON. */
 export function policyData(settings: Settings): PolicyData {
@@ -89,39 +90,6 @@ export function protocolsOf({ verb, over }: Pick<RouteSettings, 'verb' | 'over'>
   const named = over ?? MESSAGE_PROTOCOLS;
   const web = verb === 'WS' && (named.includes('https') || named.includes('websocket'));
   return web ? [...new Set([...named, 'https', 'websocket'])] : named;
-}
-
-const WEEK = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
-const WEEKDAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
-const MINUTES_PER_DAY = 1_440;
-
-/**
- * Windows [from, to) in minutes, by weekday. If `to` is not after `from` the window runs over midnight: it belongs to the
- * day it begins on and ends on the next.
- */
-export function windowsByWeekday({ days, from, to }: Schedule): Readonly<Record<string, readonly [number, number][]>> {
-  const [start, end] = [minutes(from), minutes(to)];
-  const windows = new Map<string, [number, number][]>();
-  const open = (day: number, window: [number, number]) => {
-    if (window[0] >= window[1]) return;
-    const weekday = WEEKDAYS[day % 7]!;
-    windows.set(weekday, [...(windows.get(weekday) ?? []), window]);
-  };
-  for (const day of new Set(days)) {
-    const position = WEEK.indexOf(day);
-    if (start < end) {
-      open(position, [start, end]);
-    } else {
-      open(position, [start, MINUTES_PER_DAY]);
-      open(position + 1, [0, end]);
-    }
-  }
-  return Object.fromEntries(windows);
-}
-
-function minutes(clock: string): number {
-  const [hours, rest] = clock.split(':');
-  return Number(hours) * 60 + Number(rest);
 }
 
 type Verbs = Map<string, number[]>;

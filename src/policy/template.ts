@@ -73,3 +73,32 @@ export function isAmbiguous(path: string): boolean {
   if (TRICKS.some((trick) => lowered.includes(trick))) return true;
   return path.split('/').some((segment) => segment === '.' || segment === '..');
 }
+
+/** What a template may spell out: unreserved characters of RFC 3986 and punctuation that needs no encoding. */
+const LITERAL = /^[A-Za-z0-9._~:@!$&'()+,;=-]{1,128}$/;
+/** A pseudonym in place of a path segment: the ledger keeps only words of the configuration. */
+const REDACTED = /^p[1-9]\d{0,3}\.[A-Za-z0-9_-]{22}$/;
+
+/** True if the ledger hides what stood in this path segment. */
+export function isRedacted(segment: string): boolean {
+  return REDACTED.test(segment);
+}
+
+/**
+ * The narrowest template that matches this path of the device `id`: what a template cannot spell out becomes `*`.
+ * Undefined if no template matches it.
+ */
+export function narrowestTemplate(path: string, id: string): string | undefined {
+  if (!path.startsWith('/')) return undefined;
+  const template = path
+    .split('/')
+    .map((segment, position, { length }) => {
+      if (segment === id) return '{device.id}';
+      if (segment === '' && (position === 0 || position === length - 1)) return '';
+      const literal = LITERAL.test(segment) && segment !== '.' && segment !== '..' && !isRedacted(segment);
+      // A first segment with ~ names a device; as a literal it is refused.
+      return literal && !(position === 1 && segment.startsWith('~')) ? segment : '*';
+    })
+    .join('/');
+  return matchesTemplate(template, path, id) ? template : undefined;
+}

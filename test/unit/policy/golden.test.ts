@@ -21,7 +21,7 @@ import {
   TESTED_OPA_VERSION,
   testPolicy,
 } from '../../../src/policy/opa-tool.ts';
-import { goldenCases, goldenConfiguration, shippedPolicy, type Verdict } from './shipped-policy.ts';
+import { goldenCases, goldenConfiguration, shippedPolicy, type Verdict, verdictOf } from './shipped-policy.ts';
 
 const cases = goldenCases();
 const manifest = JSON.parse(readFileSync(manifestPath(SHIPPED_MODULE), 'utf8')) as PolicyManifest;
@@ -37,7 +37,16 @@ describe('golden cases', () => {
 
   const policy = shippedPolicy(goldenConfiguration());
   test.each(cases)('$name', ({ input, verdict }) => {
-    expect(policy(input)).toEqual(verdict);
+    expect(verdictOf(policy, input)).toEqual(verdict);
+  });
+
+  test('mean the same to the gateway: a decision with known reasons and known obligations', () => {
+    for (const { name, input, verdict } of cases) {
+      const decision = policy.decide(Buffer.from(JSON.stringify(input)), input.v, 0n);
+      expect(decision.allow, name).toBe(verdict.allow);
+      if (decision.allow) expect(decision.obligations.route, name).toBe(verdict.obligations.route);
+      else expect(decision.reasons, name).toEqual(verdict.reasons);
+    }
   });
 
   test.skipIf(opa === undefined)('opa eval gives the same verdicts', async () => {

@@ -1,10 +1,11 @@
-/** The compiled policy that ships, ready to be asked; and the golden cases it must answer. */
+/** The policy that ships, compiled, behind the wall and ready to be asked; and the golden cases it must answer. */
+import { createHash, createHmac } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { parseConfiguration } from '../../../src/config/load.ts';
-import type { Settings } from '../../../src/config/settings.ts';
+import { DEFAULT_LIMITS, type Settings } from '../../../src/config/settings.ts';
 import { policyData } from '../../../src/policy/data.ts';
-import { SHIPPED_MODULE } from '../../../src/policy/opa-tool.ts';
+import { SHIPPED_ENTRYPOINT, SHIPPED_MODULE } from '../../../src/policy/opa-tool.ts';
+import { type ActivePolicy, PolicyWall } from '../../../src/policy/wall.ts';
 
 const GOLDEN = new URL('../../../policies/golden/', import.meta.url);
 
@@ -21,25 +22,28 @@ export interface GoldenCase {
   readonly verdict: Verdict;
 }
 
-const { loadPolicySync } = createRequire(import.meta.url)('@open-policy-agent/opa-wasm');
-const module = new WebAssembly.Module(readFileSync(SHIPPED_MODULE));
-const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const wasm = readFileSync(SHIPPED_MODULE);
 
-export function shippedPolicy(settings: Settings): (input: unknown) => Verdict {
-  const policy = loadPolicySync(
-    module,
-    { initial: 20, maximum: 4096 },
-    {
-      'time.parse_rfc3339_ns': (t: string) => (Number.isNaN(Date.parse(t)) ? undefined : Date.parse(t) * 1e6),
-      'time.weekday': (n: number) => DAYS[new Date(n / 1e6).getUTCDay()],
-      'time.clock': (n: number) => [new Date(n / 1e6).getUTCHours(), new Date(n / 1e6).getUTCMinutes(), 0],
+/** Activates it with the data of these settings, under the default limits. */
+export function shippedPolicy(settings: Settings): ActivePolicy {
+  return PolicyWall.activate({
+    wasm,
+    data: policyData(settings).json,
+    entrypoint: SHIPPED_ENTRYPOINT,
+    revision: 'test',
+    limits: DEFAULT_LIMITS,
+    digests: {
+      sha256: (data) => createHash('sha256').update(data).digest('hex'),
+      hmacSha256: (data, key) => createHmac('sha256', key).update(data).digest('hex'),
     },
-  );
-  policy.setData(JSON.parse(policyData(settings).json));
-  return (input) => policy.evaluate(input)[0].result;
+  });
 }
 
-/** sallyport.yaml as text. */
+/** The verdict as the policy wrote it. */
+export function verdictOf(policy: ActivePolicy, input: object): Verdict {
+  return JSON.parse(policy.evaluate(JSON.stringify(input)) ?? 'null') as Verdict;
+}
+
 export function goldenConfiguration(): Settings {
   return parseConfiguration(readFileSync(new URL('configuration.yaml', GOLDEN), 'utf8'), '/nonexistent').settings;
 }
