@@ -32,7 +32,7 @@ export function peerFromCertificate(
   if (der.byteLength > maxBytes) throw malformed(`The certificate is larger than ${maxBytes} bytes.`);
   const facts = readCertificate(der);
   // Our own reader first: its limits (RSA size, one element, no trailing bytes) hold before OpenSSL computes anything.
-  assertOpensslAgrees(certificate instanceof X509Certificate ? certificate : parsed(der), facts.serial);
+  assertOpensslAgrees(certificate instanceof X509Certificate ? certificate : parsed(der), facts);
   return Object.freeze({ method: 'certificate', address, ...facts });
 }
 
@@ -126,15 +126,18 @@ function parsed(der: Uint8Array): X509Certificate {
   }
 }
 
-/** The key must be one that OpenSSL can use: a point off its curve ends here. */
-function assertOpensslAgrees(certificate: X509Certificate, serial: string): void {
+/**
+ * The key must be one that OpenSSL can use: a point off its curve ends here. So does a list of names that OpenSSL cannot
+ * read because one of the kinds that we pass over is malformed.
+ */
+function assertOpensslAgrees(certificate: X509Certificate, { serial, names }: Facts): void {
   let type: string | undefined;
   try {
     type = certificate.publicKey.asymmetricKeyType;
   } catch (thrown) {
     throw malformed('OpenSSL does not accept the public key.', thrown);
   }
-  if (type === undefined || certificate.serialNumber !== serial) {
+  if (type === undefined || certificate.serialNumber !== serial || (names.length > 0 && !certificate.subjectAltName)) {
     throw malformed('OpenSSL reads the certificate differently.');
   }
 }
