@@ -46,7 +46,6 @@ export class UpstreamTls {
   static forUpstream(settings: UpstreamSettings, host: string, keyOf: KeyOf): UpstreamTls {
     const { name, ca, certificate } = settings;
     const context = secureContext(name, {
-      // An empty `ca` would make OpenSSL's defaults count, so the text is checked to hold a certificate.
       ca: ca === undefined ? [...rootCertificates] : readCertificates(name, ca),
       ...(certificate && {
         cert: readCertificates(name, certificate.certificateFile),
@@ -144,15 +143,24 @@ function readCertificates(upstream: string, file: string): string[] {
 }
 
 function certificatesIn(upstream: string, pem: string): string[] {
-  const found = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----/g);
-  if (found === null) {
-    throw new Fault('SP_CERTIFICATE_INVALID', `A PEM file of upstream ${upstream} holds no certificate.`);
+  const found = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----/g) ?? [];
+  // Node takes an empty block for a certificate that adds nothing, and an empty text for no wish at all.
+  if (found.length === 0 || !found.every((block) => parses({ cert: block }))) {
+    throw new Fault(
+      'SP_CERTIFICATE_INVALID',
+      `A PEM file of upstream ${upstream} holds no certificate, or a broken one.`,
+    );
   }
   return found;
 }
 
 function readPrivateKey(upstream: string, file: string): string {
-  return readPem('SP_KEY_INVALID', upstream, file, true);
+  const pem = readPem('SP_KEY_INVALID', upstream, file, true);
+  // Without this an empty file would mean: no certificate of our own, and nobody would notice.
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
+    throw new Fault('SP_KEY_INVALID', 'The file holds no private key in PEM.', { details: { upstream, file } });
+  }
+  return pem;
 }
 
 /** Opened once, so that what was checked is what is read. */

@@ -33,7 +33,7 @@ function serve(socket: Socket, replies: readonly HostileReply[]): void {
   socket.on('error', () => undefined);
   socket.on('data', (chunk: Buffer) => {
     received += chunk.toString('latin1');
-    const head = /^[A-Z]+ \/(good|hostile\/(\d+))[^]*?\r\n\r\n/.exec(received);
+    const head = /^[A-Z]+ \/(good|hostile\/(\d+))[\s\S]*?\r\n\r\n/.exec(received);
     if (head === null) return;
     received = received.slice(head[0].length);
     if (head[1] === 'good')
