@@ -1,0 +1,89 @@
+/**
+ * The writer of log lines: JSON Lines, in this process (the permission model has no workers for transports) and never
+ * awaited. A reader that does not keep up costs lines, which are counted, not memory and not the event loop.
+ */
+import { pino } from 'pino';
+import type { Level } from '../faults/catalogue.ts';
+import { logFields } from './log-fields.ts';
+import { printable } from './printable.ts';
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Takes finished lines, newline included. A human-readable mode is a destination that rewrites them. */
+export interface LogDestination {
+  write(line: string): void;
+  flushSync?(): void;
+}
+
+export interface LineLogOptions {
+  readonly level: Level;
+  /** The gateway's name, in every line. */
+  readonly gateway?: string;
+  /** A file descriptor, or where lines go instead. Default: standard output. */
+  readonly destination?: number | LogDestination;
+  /** Told how many bytes of lines were dropped because nobody read them. */
+  readonly onDrop?: (bytes: number) => void;
+}
+
+/** Bytes of lines kept for a slow reader. */
+const MAX_BUFFERED_BYTES = 1_048_576;
+
+export class LineLog {
+  readonly #target: LogDestination;
+  readonly #logger: ReturnType<typeof pino>;
+
+  constructor({ level, gateway, destination = 1, onDrop }: LineLogOptions) {
+    this.#target = typeof destination === 'number' ? descriptor(destination, onDrop) : destination;
+    this.#logger = pino(
+      {
+        level,
+        base: gateway === undefined ? null : { gateway: printable(gateway) },
+        timestamp: pino.stdTimeFunctions.isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+      },
+      this.#target,
+    );
+  }
+
+  debug(fields: LogFields, message: string): void {
+    this.at('debug', fields, message);
+  }
+
+  info(fields: LogFields, message: string): void {
+    this.at('info', fields, message);
+  }
+
+  warn(fields: LogFields, message: string): void {
+    this.at('warn', fields, message);
+  }
+
+  error(fields: LogFields, message: string): void {
+    this.at('error', fields, message);
+  }
+
+  /** At the level of a catalogue entry. */
+  at(level: Level, fields: LogFields, message: string): void {
+    if (this.#logger.isLevelEnabled(level)) this.#logger[level](logFields(fields), printable(message));
+  }
+
+  isEnabled(level: Level): boolean {
+    return this.#logger.isLevelEnabled(level);
+  }
+
+  /** Writes what is buffered, now. For the end of the process. */
+  flush(): void {
+    try {
+      this.#target.flushSync?.();
+    } catch {
+      // Nobody reads any more: there is nowhere left to say so.
+    }
+  }
+}
+
+function descriptor(number: number, onDrop: LineLogOptions['onDrop']): LogDestination {
+  const stream = pino.destination({ dest: number, sync: false, maxLength: MAX_BUFFERED_BYTES });
+  stream.on('drop', (line: unknown) => onDrop?.(String(line).length));
+  // A closed pipe (`sallyport run | head`) ends the log, not the gateway.
+  stream.on('error', () => {});
+  return stream;
+}
