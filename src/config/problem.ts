@@ -70,6 +70,6 @@ function editDistance(a: string, b: string): number {
 }
 
 /** Control and direction characters of a hostile file must not reach the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?');
 }

@@ -92,7 +92,7 @@ export class PrivacyKeys {
     return new PrivacyKeys(parseRing(readPrivateFile(file)));
   }
 
-  /** Makes a key file with one key. @throws SP_KEY_INVALID if there is one already */
+  /** Makes a key file with one key. @throws SP_FILE_EXISTS if there is one already */
   static create(file: string, now: number = Date.now()): PrivacyKeys {
     const keys = PrivacyKeys.generate(now);
     createPrivateFile(file, keys.#text());

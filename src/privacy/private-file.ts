@@ -42,7 +42,7 @@ export function readPrivateFile(file: string): string {
   }
 }
 
-/** Makes a private file that does not exist yet. @throws SP_KEY_INVALID if it does, or cannot be written */
+/** Makes a private file. @throws SP_FILE_EXISTS if there is one already, SP_KEY_INVALID if it cannot be written */
 export function createPrivateFile(file: string, text: string): void {
   // A link, unlike a rename, fails if the name is taken: a second `create` can never replace the only copy of a key.
   place(file, text, (draft) => {
@@ -71,6 +71,7 @@ function place(file: string, text: string, put: (draft: string) => void): void {
     syncDirectory(dirname(file));
   } catch (cause) {
     discard(draft);
+    if (isTaken(cause)) throw new Fault('SP_FILE_EXISTS', `The file ${file} is already there.`);
     throw refused(file, 'cannot be written', cause);
   }
 }
@@ -91,6 +92,10 @@ function discard(draft: string): void {
   } catch {
     // It was never made, or has already been put in its place.
   }
+}
+
+function isTaken(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST';
 }
 
 function refused(file: string, what: string, cause?: unknown): Fault {

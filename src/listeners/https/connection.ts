@@ -55,7 +55,7 @@ export class Connection implements Session {
 
   /** A parsed request head, in order of arrival. */
   accept(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#closed || this.#ending) return;
+    if (this.#closed || this.#ending || this.#current?.closing) return;
     const exchange = new HttpExchange(request, response, this.peer, this.#context);
     if (this.#current === undefined) {
       void this.#run(exchange);
@@ -94,7 +94,7 @@ export class Connection implements Session {
       this.#onBreak(error);
       return;
     }
-    if (this.#closed || this.#ending) return;
+    if (this.#closed || this.#ending || this.#current?.closing) return;
     this.#ending = true;
     const latest = this.#queue.at(-1) ?? this.#current;
     if (latest === undefined) {
@@ -135,22 +135,35 @@ export class Connection implements Session {
   }
 
   async #run(first: HttpExchange): Promise<void> {
+    const last = (): boolean => this.#queue.length === 0 && (this.#ending || this.#context.draining);
     let exchange: HttpExchange | undefined = first;
     while (exchange !== undefined && !this.#closed) {
       this.#current = exchange;
-      await exchange.run(() => this.#queue.length === 0 && (this.#ending || this.#context.draining));
+      const goesOn: boolean = await exchange.run(last);
       this.#stalledMs = 0;
+      // Behind a refused request may stand what its sender meant to be its body: nothing queued is looked at.
+      if (!goesOn) break;
       exchange = this.#queue.shift();
     }
+    const ends = exchange !== undefined || this.#ending || this.#context.draining;
     this.#current = undefined;
-    if ((this.#ending || this.#context.draining) && !this.#closed) this.#socket.destroySoon();
+    if (!ends) return;
+    this.#ending = true;
+    this.#queue.length = 0;
+    if (!this.#closed) this.#socket.destroySoon();
   }
 
-  #onBreak(error: NodeJS.ErrnoException): void {
+  /** The bytes ended where they should not. */
+  #onBreak({ code }: NodeJS.ErrnoException): void {
     const latest = this.#queue.at(-1) ?? this.#current;
-    // In the middle of a head; in the middle of a body the exchange counts it.
-    if (error.code === 'HPE_INVALID_EOF_STATE' && latest?.arrived !== false) this.close('peer-gone');
-    else this.#socket.destroy();
+    if (code === 'HPE_CLOSED_CONNECTION' && latest !== undefined) {
+      // Data behind a request that announced itself as the last: nobody is to look at it.
+      this.#ending = true;
+    } else if (code === 'HPE_INVALID_EOF_STATE' && !this.#ending && latest?.arrived !== false) {
+      this.close('peer-gone'); // in the middle of a head; in the middle of a body the exchange counts it
+    } else {
+      this.#socket.destroy();
+    }
   }
 
   /** Answers on the bare socket and closes. */

@@ -26,6 +26,7 @@ export class HttpExchange {
   #spentMs = 0;
   #gone = false;
   #held = false;
+  #closing = false;
   readonly #closed: Promise<void>;
   #close: () => void = ignore;
 
@@ -48,18 +49,34 @@ export class HttpExchange {
     return this.#request.complete;
   }
 
-  /** Resolves when the response is written, or cannot be. `last`: nothing may follow on this connection. Never rejects. */
-  async run(last: () => boolean): Promise<void> {
+  /** Already refused in a way that ends the connection. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /**
+   * Resolves when the response is written, or cannot be, with whether another request may follow on this connection.
+   * `last`: asked before the response is written. Never rejects.
+   */
+  async run(last: () => boolean): Promise<boolean> {
+    let goesOn = false;
     try {
       const answer = await this.#answer();
-      if (answer === undefined || this.#gone) this.#response.destroy();
-      else await this.#write(answer, answer.close || last());
+      if (answer === undefined || this.#gone) {
+        this.#response.destroy();
+      } else {
+        // A body that was not read, or not to its end, cannot be told from the next request.
+        goesOn = !answer.close && !last() && this.#body?.complete === true;
+        await this.#write(answer, !goesOn);
+      }
     } catch {
       // Half an answer cannot be mended. Cutting the connection is how HTTP/1.1 says so (RFC 9112 section 8).
+      goesOn = false;
       this.#response.destroy();
     }
     await this.#closed;
     if (this.#held) this.#context.exchanges.give(this.#peer.key);
+    return goesOn;
   }
 
   /** The rest of the request is broken or did not come in time. */
@@ -106,8 +123,8 @@ export class HttpExchange {
       const { code } = Fault.from(thrown);
       if (code === 'SP_EXCHANGE_CANCELLED') return undefined;
       passage.refuse(code, decision, this.#peer);
-      const refusal = problem(code, decision);
-      return code === 'SP_GATEWAY_OVERLOADED' ? refusal : { ...refusal, close: true };
+      this.#closing = code !== 'SP_GATEWAY_OVERLOADED';
+      return { ...problem(code, decision), close: this.#closing };
     }
   }
 
@@ -147,14 +164,11 @@ export class HttpExchange {
     }
   }
 
-  /** A body that was not read, or not to its end, cannot be followed by another request. */
-  async #write(answer: Answer, last: boolean): Promise<void> {
+  async #write(answer: Answer, close: boolean): Promise<void> {
     const body = this.#body;
-    const unread = body === undefined || !body.complete;
     // Closing while the peer still sends turns into a reset, which can overtake the answer: read on for a moment.
-    const lingers = body !== undefined && unread && this.#fault === undefined;
+    const lingers = body !== undefined && !body.complete && this.#fault === undefined;
     const linger = (): Promise<void> => lingering(body as RequestBody);
-    const close = last || unread;
     await writeAnswer(this.#response, this.#request.method ?? '', answer, lingers ? { close, linger } : { close });
   }
 }

@@ -5,8 +5,7 @@ import type { FaultCode } from '../../faults/catalogue.ts';
 export function parserFault(error: NodeJS.ErrnoException): FaultCode | undefined {
   const { code = '' } = error;
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'SP_HTTP_TIMEOUT';
-  // The peer closed in the middle of a request.
-  if (code === 'HPE_INVALID_EOF_STATE' || !code.startsWith('HPE_')) return undefined;
+  if (ENDS.has(code) || !code.startsWith('HPE_')) return undefined;
   return FAULTS.get(code) ?? 'SP_HTTP_SYNTAX';
 }
 
@@ -24,3 +23,6 @@ const FAULTS: ReadonlyMap<string, FaultCode> = new Map([
   ['HPE_INVALID_CHUNK_SIZE', 'SP_HTTP_FRAMING'],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 'SP_HTTP_FRAMING'],
 ]);
+
+/** The peer closed in the middle of a request, or sent something behind one that it had announced as its last. */
+const ENDS: ReadonlySet<string> = new Set(['HPE_INVALID_EOF_STATE', 'HPE_CLOSED_CONNECTION']);

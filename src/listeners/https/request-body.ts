@@ -73,6 +73,7 @@ export class RequestBody {
   discard(): Promise<void> {
     const request = this.#request;
     request.removeAllListeners('data').removeAllListeners('readable');
+    if (request.readableEnded || request.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       request.once('end', resolve).once('close', resolve);
       request.resume();

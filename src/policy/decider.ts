@@ -1,0 +1,70 @@
+/**
+ * The second step of the exchange: asks the active policy about one message, checks that every name in its obligations
+ * exists here, and takes a token of the rate it demands. One decider belongs to one revision.
+ */
+import type { Limits } from '../config/settings.ts';
+import type { Identified } from '../exchange/identified.ts';
+import type { Device } from '../exchange/peer.ts';
+import type { Decider, Decision } from '../exchange/permitted.ts';
+import { Fault } from '../faults/fault.ts';
+import { PolicyInputWriter } from './input.ts';
+import type { RateLimits } from './rate.ts';
+import type { ActivePolicy } from './wall.ts';
+
+export interface PolicyDeciderOptions {
+  readonly policy: ActivePolicy;
+  /** Outlives the revision: a reload gives nobody new tokens. */
+  readonly rates: RateLimits;
+  readonly limits: Limits;
+  readonly gateway: string;
+  readonly revision: string;
+  /** True if policy wants the payloads of this segment. */
+  readonly inspects: (segment: string) => boolean;
+  readonly knowsUpstream: (name: string) => boolean;
+  readonly knowsPrivacy: (name: string) => boolean;
+  /** The device that a message names. */
+  readonly deviceById: (id: string) => Device | undefined;
+}
+
+export class PolicyDecider implements Decider {
+  readonly #options: PolicyDeciderOptions;
+  readonly #writer: PolicyInputWriter;
+  #sentinel = 0;
+
+  constructor(options: PolicyDeciderOptions) {
+    this.#options = options;
+    this.#writer = new PolicyInputWriter(options.limits.policyInputBytes);
+  }
+
+  get revision(): string {
+    return this.#options.revision;
+  }
+
+  /** Throws SP_POLICY_* and SP_PAYLOAD_*: each denies. */
+  decide(identified: Identified): Decision {
+    const { policy, gateway, revision, rates } = this.#options;
+    const { arrival, device } = identified;
+    this.#sentinel = (this.#sentinel + 1) % Number.MAX_SAFE_INTEGER;
+    const document =
+      this.#options.inspects(device.segment) && arrival.body.kind === 'bytes' ? identified.document() : undefined;
+    const target = arrival.targetDevice === undefined ? undefined : this.#options.deviceById(arrival.targetDevice);
+    const input = this.#writer.write(identified, {
+      sentinel: this.#sentinel,
+      gateway,
+      revision,
+      ...(target && { target }),
+      ...(document && { document }),
+    });
+    const decision = policy.decide(input, this.#sentinel, BigInt(arrival.receivedAt) * 1_000_000n);
+    if (!decision.allow) return decision;
+    const { upstream, privacy, rate } = decision.obligations;
+    if (!this.#options.knowsUpstream(upstream)) throw unmet('an upstream', upstream);
+    if (privacy !== undefined && !this.#options.knowsPrivacy(privacy)) throw unmet('a privacy rule', privacy);
+    if (rate && !rates.take(rate, device.id)) return { allow: false, reasons: ['rate-limited'] };
+    return decision;
+  }
+}
+
+function unmet(what: string, name: string): Fault {
+  return new Fault('SP_POLICY_OBLIGATION', `The verdict names ${what} that is not configured: ${name.slice(0, 64)}.`);
+}

@@ -1,0 +1,165 @@
+/**
+ * Mends functions inside a compiled policy. `opa build` puts C versions of many built-ins into the module, and some of them
+ * answer otherwise than OPA or never return: `replace(x, "", y)` hangs for ever. A guard is put in front of such a function;
+ * where it applies, the call goes out to our own built-in instead. Nothing moves, so nothing else in the module changes.
+ */
+import { Fault } from '../../faults/fault.ts';
+import {
+  CODE_SECTION,
+  functionBodies,
+  functionNames,
+  importsOf,
+  instructionsAt,
+  join,
+  joinBodies,
+  joinSections,
+  sectionsOf,
+  unsigned,
+} from './wasm-binary.ts';
+
+/** When the call goes out to the host. */
+export type Guard =
+  | { readonly kind: 'always' }
+  /** The parameter has one of these types (value.h of OPA's wasm library). */
+  | { readonly kind: 'type'; readonly parameter: number; readonly types: readonly number[] }
+  /** Some parameter is a number, but not one of 32 bits that the module computed or holds as a constant. */
+  | { readonly kind: 'wide-number' };
+
+export interface Amendment {
+  /** Name of the C function in the module. */
+  readonly function: string;
+  readonly parameters: 1 | 2 | 3;
+  readonly guard: Guard;
+  /** What the guarded call asks opa_builtin<parameters> for. */
+  readonly id: number;
+}
+
+export interface Amended {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** Least memory that the module asks for, pages of 64 KiB. */
+  readonly memoryPages: number;
+}
+
+/**
+ * @returns the module with its guards
+ * @throws SP_POLICY_MODULE if it is malformed or was stripped of the names without which no guard can be set
+ */
+export function amend(wasm: Uint8Array, amendments: readonly Amendment[]): Amended {
+  const sections = sectionsOf(wasm);
+  const names = functionNames(sections);
+  if (names.size === 0) {
+    throw new Fault(
+      'SP_POLICY_MODULE',
+      'The policy module has no function names, so its built-ins cannot be checked. Build it with `opa build`, unstripped.',
+    );
+  }
+  const imports = importsOf(sections);
+  const functions = imports.functions;
+  if (imports.memoryPages === undefined) {
+    throw new Fault('SP_POLICY_MODULE', 'The policy module brings its own memory, which could not be bounded.');
+  }
+  const code = sections.findIndex(({ id }) => id === CODE_SECTION);
+  const bodies = code < 0 ? [] : functionBodies((sections[code] as { content: Uint8Array }).content);
+  for (const amendment of amendments) {
+    const index = names.get(amendment.function);
+    if (index === undefined) continue;
+    const outlet = functions.indexOf(`opa_builtin${amendment.parameters}`);
+    const body = bodies[index - functions.length];
+    if (outlet < 0 || body === undefined) {
+      throw new Fault('SP_POLICY_MODULE', `The policy module cannot be read. ${amendment.function} is not as expected.`);
+    }
+    bodies[index - functions.length] = guarded(body, amendment, outlet);
+  }
+  if (code >= 0) sections[code] = { id: CODE_SECTION, content: joinBodies(bodies) };
+  return { wasm: joinSections(sections), memoryPages: imports.memoryPages };
+}
+
+const op = {
+  if: 0x04,
+  end: 0x0b,
+  return: 0x0f,
+  call: 0x10,
+  localGet: 0x20,
+  i32Load8u: 0x2d,
+  i64Load: 0x29,
+  i32Const: 0x41,
+  i32Eq: 0x46,
+  i32Ne: 0x47,
+  i64Ne: 0x52,
+  i32And: 0x71,
+  i32Or: 0x72,
+  i64Extend32s: 0xc4,
+  void: 0x40,
+} as const;
+
+// Layout of a value in the module's memory: type byte; of a number also its representation and, at 8, its 64-bit integer.
+const TYPE_OFFSET = 0;
+const REPRESENTATION_OFFSET = 1;
+const INTEGER_OFFSET = 8;
+const TYPE_NUMBER = 3;
+const REPRESENTATION_INTEGER = 1;
+
+function guarded(body: Uint8Array, { parameters, guard, id }: Amendment, outlet: number): Uint8Array {
+  const at = instructionsAt(body);
+  const order = Array.from({ length: parameters }, (_, parameter) => parameter);
+  const callOut = [
+    ...constant(id),
+    ...constant(0),
+    ...order.flatMap((parameter) => [op.localGet, ...unsigned(parameter)]),
+    op.call,
+    ...unsigned(outlet),
+    op.return,
+  ];
+  const condition = conditionOf(guard, order);
+  const prefix = condition === undefined ? callOut : [...condition, op.if, op.void, ...callOut, op.end];
+  return join([body.subarray(0, at), Uint8Array.from(prefix), body.subarray(at)]);
+}
+
+/** Instructions that leave an i32: whether to call out. Undefined: without condition. */
+function conditionOf(guard: Guard, order: readonly number[]): number[] | undefined {
+  switch (guard.kind) {
+    case 'always':
+      return undefined;
+    case 'type':
+      return any(guard.types.map((type) => [...byteOf(guard.parameter, TYPE_OFFSET), ...constant(type), op.i32Eq]));
+    case 'wide-number':
+      return any(order.map((parameter) => wideNumber(parameter)));
+  }
+}
+
+function wideNumber(parameter: number): number[] {
+  const integer = [op.localGet, ...unsigned(parameter), op.i64Load, 3, INTEGER_OFFSET];
+  return [
+    ...byteOf(parameter, TYPE_OFFSET),
+    ...constant(TYPE_NUMBER),
+    op.i32Eq,
+    ...byteOf(parameter, REPRESENTATION_OFFSET),
+    ...constant(REPRESENTATION_INTEGER),
+    op.i32Ne,
+    ...integer,
+    ...integer,
+    op.i64Extend32s,
+    op.i64Ne,
+    op.i32Or,
+    op.i32And,
+  ];
+}
+
+function any(conditions: readonly number[][]): number[] {
+  return conditions.flatMap((condition, at) => (at === 0 ? condition : [...condition, op.i32Or]));
+}
+
+function byteOf(parameter: number, offset: number): number[] {
+  return [op.localGet, ...unsigned(parameter), op.i32Load8u, 0, offset];
+}
+
+/** i32.const with signed LEB128. */
+function constant(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest > 63) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest >>= 7;
+  }
+  return [op.i32Const, ...bytes, rest];
+}
