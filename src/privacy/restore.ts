@@ -8,7 +8,7 @@ import { ESCAPED_STRING, type JsonDocument, ROOT, STRING, TOKEN_WIDTH } from './
 import type { TypedValue } from './pseudonyms.ts';
 
 /** What a header value may hold (RFC 9110 section 5.5), but for obsolete bytes above ASCII. */
-const HEADER_VALUE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
+const HEADER_VALUE = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?$/;
 
 /** The whole document in canonical form, tokens mapped back. @throws SP_PAYLOAD_TOKEN for a forged one */
 export function restoreJson(document: JsonDocument, disguise: Disguise): string {
