@@ -43,23 +43,22 @@ interface Knock {
 }
 
 export class WebSocketListener implements Upgrader {
-  readonly #options: WebSocketListenerOptions;
-  readonly #server: Server<typeof ExplainingWebSocket>;
+  readonly #options: Pick<WebSocketListenerOptions, 'listener' | 'passage'>;
+  #limits: Limits;
+  #server: Server<typeof ExplainingWebSocket>;
   /** The subprotocol for the handshake that is being answered; `ws` asks for it in the same tick. */
   #subprotocol = '';
 
   constructor(options: WebSocketListenerOptions) {
     this.#options = options;
-    this.#server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      ...receiverBounds(options.limits),
-      perMessageDeflate: compression(options.limits),
-      handleProtocols: () => (this.#subprotocol === '' ? false : this.#subprotocol),
-      WebSocket: ExplainingWebSocket,
-    });
-    // With a listener `ws` leaves the refusal to us; without one it would write its own.
-    this.#server.on('wsClientError', () => {});
+    this.#limits = options.limits;
+    this.#server = this.#create();
+  }
+
+  /** For handshakes from now on; open conversations keep the limits they began with. */
+  setLimits(limits: Limits): void {
+    this.#limits = limits;
+    this.#server = this.#create();
   }
 
   upgrade(
@@ -107,13 +106,27 @@ export class WebSocketListener implements Upgrader {
 
   /** Completes the handshake; undefined if that is no longer possible. */
   #answer({ request, socket, head }: Knock, channel: Channel): WebSocketChannel | undefined {
-    const { limits } = this.#options;
+    const limits = this.#limits;
     let device: WebSocketChannel | undefined;
     this.#subprotocol = channel.subprotocol ?? '';
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       device = new WebSocketChannel(webSocket, socket, { limits, tellReason: true });
     });
     return device;
+  }
+
+  #create(): Server<typeof ExplainingWebSocket> {
+    const server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      ...receiverBounds(this.#limits),
+      perMessageDeflate: compression(this.#limits),
+      handleProtocols: () => (this.#subprotocol === '' ? false : this.#subprotocol),
+      WebSocket: ExplainingWebSocket,
+    });
+    // With a listener `ws` leaves the refusal to us; without one it would write its own.
+    server.on('wsClientError', () => {});
+    return server;
   }
 
   #arrival(

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { DEFAULT_LIMITS } from '../../../../src/config/settings.ts';
 import type { Decision } from '../../../../src/exchange/gate.ts';
 import { Fault } from '../../../../src/faults/fault.ts';
 import { frame, OPCODE } from '../../websocket/wire.ts';
@@ -199,6 +200,19 @@ describe('the handshake', () => {
     await client.ended;
     expect(JSON.parse(client.body)).toMatchObject({ reason: 'SP_HTTP_UPGRADE' });
     for (const cloud of stage.clouds) await expect.poll(() => cloud.readyState).toBe(cloud.CLOSED);
+  });
+});
+
+describe('new limits', () => {
+  it('hold for handshakes from then on, and open conversations keep theirs', async () => {
+    await open();
+    const old = await stage.pair();
+    stage.listener.setLimits({ ...DEFAULT_LIMITS, webSocketMessageBytes: 10 });
+    const young = await stage.pair();
+    old.device.send('longer than ten');
+    young.device.send('longer than ten');
+    expect(await closeOf(young.device)).toBe('1009 SP_WEBSOCKET_TOO_LARGE');
+    await expect.poll(() => stage.heard).toEqual(['longer than ten']);
   });
 });
 

@@ -44,6 +44,7 @@ export class Stage {
   /** What the cloud heard, in order. */
   readonly heard: string[] = [];
   attended = 0;
+  listener!: WebSocketListener;
   #port = 0;
   readonly #devices: { terminate(): void }[] = [];
   readonly #undo: (() => void)[] = [];
@@ -117,6 +118,7 @@ export class Stage {
       refuse: (code) => this.refusals.push(code),
     };
     const listener = new WebSocketListener({ listener: 'https', limits, passage });
+    this.listener = listener;
     const server = createServer();
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       const attended = () => {
