@@ -296,7 +296,7 @@ export class Gateway {
         inspects: (segment) => data.inspects(segment),
         knowsUpstream: (name) => upstreams.has(name) || name.startsWith('device:'),
         knowsPrivacy: (name) => privacy.has(name) || name === 'unchanged',
-        deviceById: (id) => this.#registry.byId(id),
+        reachableDevice: (id) => (this.#deviceAddress(id) ? this.#registry.byId(id) : undefined),
       }),
       transformer: new PrivacyTransformer({
         rules: privacy,

@@ -22,8 +22,8 @@ export interface PolicyDeciderOptions {
   readonly inspects: (segment: string) => boolean;
   readonly knowsUpstream: (name: string) => boolean;
   readonly knowsPrivacy: (name: string) => boolean;
-  /** The device that a message names. */
-  readonly deviceById: (id: string) => Device | undefined;
+  /** The device that a message names, if it is registered, active and has an address: policy is told of no other. */
+  readonly reachableDevice: (id: string) => Device | undefined;
 }
 
 export class PolicyDecider implements Decider {
@@ -47,7 +47,7 @@ export class PolicyDecider implements Decider {
     this.#sentinel = (this.#sentinel + 1) % Number.MAX_SAFE_INTEGER;
     const document =
       this.#options.inspects(device.segment) && arrival.body.kind === 'bytes' ? identified.document() : undefined;
-    const target = arrival.targetDevice === undefined ? undefined : this.#options.deviceById(arrival.targetDevice);
+    const target = arrival.targetDevice === undefined ? undefined : this.#options.reachableDevice(arrival.targetDevice);
     const input = this.#writer.write(identified, {
       sentinel: this.#sentinel,
       gateway,
