@@ -309,6 +309,16 @@ describe('listeners', () => {
     expect(seen).toEqual(['a active']);
   });
 
+  it('are told once of an own change, also when it is read back', async () => {
+    const { registry } = await openRegistry();
+    let told = 0;
+    registry.onChange(() => told++);
+    await registry.add('a', SENSORS, credential('a'));
+    const { version } = registry;
+    expect(await registry.refresh()).toBe(0);
+    expect([told, registry.version]).toEqual([1, version]);
+  });
+
   it('hear nothing after they left, nor of changes that are none', async () => {
     const { registry } = await openRegistry();
     await registry.add('a', SENSORS, credential('a'));
@@ -350,29 +360,34 @@ describe('100,000 devices', () => {
   it('are loaded at once and looked up as fast as a hundred', async () => {
     const { file, store } = await openRegistry();
     await fill(store, file, 100_000);
-    const started = performance.now();
+    const before = process.cpuUsage();
     const { registry } = await openRegistry(file);
-    const loadMs = performance.now() - started;
+    const loadMs = cpuMs(before);
     expect(registry.size).toBe(100_000);
     const { registry: small } = await openRegistry();
     for (let n = 0; n < 100; n++) await small.add(`d${n}`, SENSORS, credential(`d${n}`));
-    const large = lookUpMicros(registry);
-    const little = lookUpMicros(small);
+    const [large, little] = [lookUpMicros(registry), lookUpMicros(small)];
     console.log(
-      `100,000 devices: loaded in ${loadMs.toFixed(0)} ms, ${large.toFixed(3)} µs a look-up (${little.toFixed(3)} for 100)`,
+      `100,000 devices: ${loadMs.toFixed(0)} ms of CPU to load, ${large.toFixed(3)} µs a look-up (${little.toFixed(3)} for 100)`,
     );
-    // A wide margin for a machine that does other things; a scan of the devices would take milliseconds.
+    // CPU time, and a wide margin: other programs share the machine. A scan of the devices would take milliseconds.
     expect(large).toBeLessThan(20);
     expect(loadMs).toBeLessThan(5_000);
-  });
+  }, 120_000);
 });
+
+/** CPU time of this process since then, which unlike the wall clock does not depend on who else runs. */
+function cpuMs(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
 
 function lookUpMicros(registry: DeviceRegistry): number {
   const keys = registry.list().map(({ key }) => key);
   const rounds = 100_000;
-  const started = performance.now();
+  const before = process.cpuUsage();
   for (let n = 0; n < rounds; n++) registry.byKey(keys[(n * 7919) % keys.length] as string);
-  return ((performance.now() - started) * 1000) / rounds;
+  return (cpuMs(before) * 1000) / rounds;
 }
 
 /** Straight into the tables: 100,000 commits with fsync are not what is measured here. */

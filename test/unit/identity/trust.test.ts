@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Authority } from '../../../src/identity/ca/authority.ts';
 import { addTrustAnchor, isIssuedBy, readTrustAnchors } from '../../../src/identity/trust.ts';
+import { basicConstraints, certificate, name, TRUE, utf8 } from './certificate-maker.ts';
 import { faultOf, scratch } from './identity-fixture.ts';
 
 async function setUp() {
@@ -73,6 +75,11 @@ describe('an issuer', () => {
     const { certificatePem } = await own.issueDevice('a');
     expect(isIssuedBy(certificatePem, [foreign.certificate, own.certificate])).toBe(true);
     expect(isIssuedBy(certificatePem, [foreign.certificate, namesake.certificate])).toBe(false);
+    const subject = name(['2.5.4.10', utf8('Maker')], ['2.5.4.3', utf8('Maker CA')]);
+    const impostor = new X509Certificate(certificate({ subject, extensions: [basicConstraints(TRUE)] }));
+    const leaf = new X509Certificate(certificate());
+    expect(leaf.checkIssued(impostor)).toBe(true);
+    expect(isIssuedBy(leaf.toString(), [impostor.toString()])).toBe(false);
     expect(await faultOf(() => isIssuedBy(certificatePem, ['damaged']))).toBe('SP_CERTIFICATE_INVALID');
   });
 });
