@@ -71,7 +71,7 @@ function network(text: string): Network | undefined {
   if (slash < 0) return undefined;
   const base = address(text.slice(0, slash));
   const length = text.slice(slash + 1);
-  if (base === undefined || !/^(?:0|[1-9][0-9]{0,2})$/.test(length) || Number(length) > base.bits) return undefined;
+  if (base === undefined || !/^[0-9]+$/.test(length) || Number(length) > base.bits) return undefined;
   const prefix = Number(length);
   const host = BigInt(base.bits - prefix);
   return { bits: base.bits, value: (base.value >> host) << host, prefix };

@@ -1,6 +1,6 @@
 /** Arithmetic, bits and conversions as OPA computes them; see engine/number.ts for why the module's own are not used. */
 import { BigFloat } from '../engine/big-float.ts';
-import { integerOf, isPlainInteger, NUMBER } from '../engine/number.ts';
+import { goInt, integerOf, NUMBER } from '../engine/number.ts';
 import { PolicyAbort } from '../engine/policy-abort.ts';
 import { RegoNumber, RegoSet, type Value } from '../engine/value.ts';
 import type { Builtin } from './builtin.ts';
@@ -53,11 +53,11 @@ function isSmall(value: bigint): boolean {
 export const divide: Builtin = (parameters) => {
   const left = numberAt(parameters, 0).text;
   const right = numberAt(parameters, 1).text;
-  if (isPlainInteger(left) && isPlainInteger(right)) {
-    const a = BigInt(left);
-    const b = BigInt(right);
+  const a = goInt(left);
+  const b = goInt(right);
+  if (a !== undefined && b !== undefined && isSmall(a) && isSmall(b)) {
     if (b === 0n) return undefined;
-    if (isSmall(a) && isSmall(b) && a !== 0n && a % b === 0n) return RegoNumber.of(a / b);
+    if (a !== 0n && a % b === 0n) return RegoNumber.of(a / b);
   }
   const divisor = BigFloat.parse(right);
   if (divisor.zero) return undefined;
@@ -73,8 +73,10 @@ export const remainder: Builtin = (parameters) => {
 function unary(inexact: (value: BigFloat) => BigFloat): Builtin {
   return (parameters) => {
     const { text } = numberAt(parameters, 0);
-    if (isPlainInteger(text) && isSmall(BigInt(text))) return RegoNumber.of(BigInt(inexact(BigFloat.parse(text)).truncate()));
-    return new RegoNumber(inexact(BigFloat.parse(text)).toString());
+    const integer = goInt(text);
+    const result = inexact(BigFloat.parse(text));
+    if (integer !== undefined && isSmall(integer)) return RegoNumber.of(result.truncate());
+    return new RegoNumber(result.toString());
   };
 }
 
@@ -88,14 +90,15 @@ export const round = unary((value) =>
   BigFloat.ofInteger((value.negative ? value.subtract(HALF) : value.add(HALF)).truncate()),
 );
 
+/** OPA looks at the sign of the whole part: the ceiling of -0.5 is 1, and its floor 0. */
 export const ceil = unary((value) => {
   const whole = BigFloat.ofInteger(value.truncate());
-  return value.negative || value.compare(whole) === 0 ? whole : whole.add(ONE);
+  return whole.negative || value.compare(whole) === 0 ? whole : whole.add(ONE);
 });
 
 export const floor = unary((value) => {
   const whole = BigFloat.ofInteger(value.truncate());
-  return !value.negative || value.compare(whole) === 0 ? whole : whole.subtract(ONE);
+  return !whole.negative || value.compare(whole) === 0 ? whole : whole.subtract(ONE);
 });
 
 function accumulated(start: bigint, exact: (a: bigint, b: bigint) => bigint, inexact: Inexact): Builtin {
@@ -116,10 +119,13 @@ export const sum = accumulated(
   (a, b) => a.add(b),
 );
 
+/** OPA starts a product from a float of 53 bits, and each step keeps to them. */
+const PRODUCT_PRECISION = 53;
+
 export const product = accumulated(
   1n,
   (a, b) => a * b,
-  (a, b) => a.multiply(b),
+  (a, b) => a.multiply(b, PRODUCT_PRECISION),
 );
 
 function bits(operation: (a: bigint, b: bigint) => bigint): Builtin {

@@ -1,6 +1,22 @@
-/** object.subset. */
+/** Objects and arrays: object.subset, array.slice, and the union of no objects. */
 import { equalValues, RegoObject, RegoSet, type Value } from '../engine/value.ts';
 import type { Builtin } from './builtin.ts';
+import { arrayAt, intAt } from './operands.ts';
+
+/** With bounds beyond the array brought back to it. */
+export const arraySlice: Builtin = (parameters) => {
+  const items = arrayAt(parameters, 0);
+  const start = bounded(intAt(parameters, 1), items.length);
+  const stop = bounded(intAt(parameters, 2), items.length);
+  return items.slice(Math.min(start, stop), stop);
+};
+
+function bounded(value: bigint, length: number): number {
+  return value < 0n ? 0 : value > BigInt(length) ? length : Number(value);
+}
+
+/** The module has no answer to `object.union_n([])`. */
+export const emptyUnion: Builtin = () => RegoObject.of([]);
 
 export const objectSubset: Builtin = ([whole, part]) => {
   if (whole instanceof RegoObject && part instanceof RegoObject) return isSubset(whole, part);

@@ -24,7 +24,7 @@ export function numberAt(parameters: readonly Value[], at: number): RegoNumber {
   return value instanceof RegoNumber ? value : undefinedResult();
 }
 
-/** An integer written as one that fits 64 bits; `1.0` is none. */
+/** An integer of 64 bits, written without an exponent. */
 export function intAt(parameters: readonly Value[], at: number): bigint {
   return goInt(numberAt(parameters, at).text) ?? undefinedResult();
 }

@@ -6,7 +6,7 @@ import { RE2JS } from 're2js';
 import { PolicyAbort } from '../engine/policy-abort.ts';
 import type { Value } from '../engine/value.ts';
 import type { Builtin } from './builtin.ts';
-import { intAt, textAt, undefinedResult } from './operands.ts';
+import { intAt, NoAnswer, textAt, undefinedResult } from './operands.ts';
 
 const MAX_PATTERNS = 100;
 const MAX_PATTERN_CHARACTERS = 4_096;
@@ -50,6 +50,22 @@ function matchesOf(regex: RE2JS, text: string, limit: number): Match[] {
   }
   return found;
 }
+
+export const regexIsValid: Builtin = ([pattern]) => {
+  if (typeof pattern !== 'string') return false;
+  try {
+    compiled(pattern);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof NoAnswer) return false;
+    throw thrown;
+  }
+};
+
+export const regexMatch: Builtin = (parameters) => {
+  const text = textAt(parameters, 1);
+  return compiled(textAt(parameters, 0)).test(text);
+};
 
 function limitAt(parameters: readonly Value[], at: number): number {
   const limit = intAt(parameters, at);

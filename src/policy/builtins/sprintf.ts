@@ -205,7 +205,14 @@ function plainValue(operand: Operand): string {
 
 function formatted(operand: Operand, verb: string, directive: Directive): string {
   if (verb === 'T') return pad(goType(operand), directive);
-  if (verb === 'p') return badVerb(operand, verb, directive);
+  // %+v and %#v ask for more detail, not for a sign or a prefix; math/big takes the sign literally.
+  if (verb === 'v' && operand.kind !== 'string' && !(operand.kind === 'int' && operand.big)) {
+    return shown(operand, verb, { ...directive, plus: false });
+  }
+  return shown(operand, verb, directive);
+}
+
+function shown(operand: Operand, verb: string, directive: Directive): string {
   switch (operand.kind) {
     case 'int':
       return operand.big ? bigInteger(operand, verb, directive) : integer(operand, verb, directive);
@@ -216,11 +223,14 @@ function formatted(operand: Operand, verb: string, directive: Directive): string
   }
 }
 
-/** Go names a big integer in its own formatter without the star. */
+/** Go names a big integer in its own formatter without the star; with some verbs it shows its insides, which we do not. */
 function badVerb(operand: Operand, verb: string, directive: Directive): string {
-  const type = operand.kind === 'int' && operand.big ? 'big.Int' : goType(operand);
-  const shown = formatted(operand, 'v', { ...directive, sharp: false, plus: directive.plus });
-  return `%!${verb}(${type}=${shown})`;
+  const big = operand.kind === 'int' && operand.big;
+  if ((big && 'pw'.includes(verb)) || (operand.kind === 'float' && directive.sharp)) {
+    throw new PolicyAbort('sprintf: a verb that does not fit its operand.');
+  }
+  const plain = shown(operand, 'v', { ...directive, sharp: false });
+  return `%!${verb}(${big ? 'big.Int' : goType(operand)}=${plain})`;
 }
 
 const BASES: Readonly<Record<string, number>> = { d: 10, v: 10, b: 2, o: 8, O: 8, x: 16, X: 16 };
@@ -228,8 +238,8 @@ const BASE_PREFIXES: Readonly<Record<string, string>> = { b: '0b', o: '0', O: '0
 
 function integer(operand: Operand & { kind: 'int' }, verb: string, directive: Directive): string {
   const { value } = operand;
-  if (verb in BASES && !(verb === 'v' && directive.sharp)) return digits(value, verb, directive);
   if (verb === 'v') return digits(value, 'd', { ...directive, sharp: false });
+  if (verb in BASES) return digits(value, verb, directive);
   if (verb === 'c') return pad(character(value), directive);
   if (verb === 'q') return pad(quotedCharacter(value, directive), directive);
   if (verb === 'U') return unicode(value, directive);
@@ -271,9 +281,12 @@ function bigInteger(operand: Operand & { kind: 'int' }, verb: string, directive:
 
 const MAX_RUNE = 0x10_ffffn;
 
+function isRune(value: bigint): boolean {
+  return value >= 0n && value <= MAX_RUNE && !(value >= 0xd800n && value <= 0xdfffn);
+}
+
 function character(value: bigint): string {
-  const valid = value >= 0n && value <= MAX_RUNE && !(value >= 0xd800n && value <= 0xdfffn);
-  return valid ? String.fromCodePoint(Number(value)) : '\ufffd';
+  return isRune(value) ? String.fromCodePoint(Number(value)) : '\ufffd';
 }
 
 function quotedCharacter(value: bigint, { plus }: Directive): string {
@@ -284,12 +297,12 @@ function quotedCharacter(value: bigint, { plus }: Directive): string {
 
 function unicode(value: bigint, directive: Directive): string {
   const hex = BigInt.asUintN(64, value).toString(16).toUpperCase().padStart(Math.max(4, directive.precision ?? 0), '0');
-  const shown = directive.sharp && isPrintable(value) ? ` '${character(value)}'` : '';
-  return spaces(`U+${hex}${shown}`, directive);
+  const quoted = directive.sharp && isPrintable(value) ? ` '${character(value)}'` : '';
+  return spaces(`U+${hex}${quoted}`, directive);
 }
 
 function isPrintable(value: bigint): boolean {
-  return value >= 0n && value <= MAX_RUNE && /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character(value));
+  return isRune(value) && /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character(value));
 }
 
 function float(operand: Operand & { kind: 'float' }, verb: string, directive: Directive): string {

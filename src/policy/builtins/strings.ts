@@ -4,7 +4,7 @@ import { isPlainInteger } from '../engine/number.ts';
 import { PolicyAbort } from '../engine/policy-abort.ts';
 import { RegoNumber } from '../engine/value.ts';
 import type { Builtin } from './builtin.ts';
-import { numberAt, textAt, textsAt, membersAt, undefinedResult } from './operands.ts';
+import { intAt, membersAt, numberAt, textAt, textsAt, undefinedResult } from './operands.ts';
 
 /** The members of a set in OPA's order; the module takes them in the order of its hash table. */
 export const concat: Builtin = (parameters) => {
@@ -65,6 +65,16 @@ export const anySuffixMatch: Builtin = (parameters) => {
   const texts = textsAt(parameters, 0);
   const suffixes = textsAt(parameters, 1);
   return texts.some((text) => suffixes.some((suffix) => text.endsWith(suffix)));
+};
+
+/** Of code points; a length below 0 means to the end. */
+export const substring: Builtin = (parameters) => {
+  const text = textAt(parameters, 0);
+  const start = intAt(parameters, 1);
+  const length = intAt(parameters, 2);
+  if (start < 0n) return undefined;
+  const characters = [...text].slice(Number(start));
+  return (length < 0n ? characters : characters.slice(0, Number(length))).join('');
 };
 
 /** Base 2, 8, 10 or 16; fractions are cut off. */

@@ -9,6 +9,7 @@ import type { Value } from '../engine/value.ts';
 import type { Builtin, Evaluation } from './builtin.ts';
 import * as crypto from './crypto.ts';
 import * as encoding from './encoding.ts';
+import { globMatch } from './glob.ts';
 import * as network from './network.ts';
 import * as numbers from './numbers.ts';
 import * as objects from './objects.ts';
@@ -72,6 +73,7 @@ const MENDED: readonly (readonly [name: string, parameters: 1 | 2 | 3, guard: Gu
   ['opa_arith_round', 1, WIDE, numbers.round],
   ['opa_agg_product', 1, ALWAYS, numbers.product],
   ['opa_agg_sum', 1, ALWAYS, numbers.sum],
+  ['opa_array_slice', 3, WIDE, objects.arraySlice],
   ['opa_base64_decode', 1, ALWAYS, encoding.base64Decode],
   ['opa_base64_is_valid', 1, ALWAYS, encoding.base64IsValid],
   ['opa_base64_url_decode', 1, ALWAYS, encoding.base64UrlDecode],
@@ -83,14 +85,20 @@ const MENDED: readonly (readonly [name: string, parameters: 1 | 2 | 3, guard: Gu
   ['opa_bits_xor', 2, ALWAYS, numbers.bitsXor],
   ['opa_cidr_contains', 2, ALWAYS, network.cidrContains],
   ['opa_cidr_intersects', 2, ALWAYS, network.cidrIntersects],
+  ['builtin_object_union_n', 1, { kind: 'empty-array', parameter: 0 }, objects.emptyUnion],
+  ['opa_glob_match', 3, ALWAYS, globMatch],
   ['opa_json_is_valid', 1, ALWAYS, encoding.jsonIsValid],
   ['opa_json_marshal', 1, ALWAYS, encoding.jsonMarshal],
   ['opa_json_unmarshal', 1, ALWAYS, encoding.jsonUnmarshal],
   ['opa_numbers_range', 2, ALWAYS, numbers.numbersRange],
+  ['opa_regex_find_all_string_submatch', 3, ALWAYS, regex.regexFindAllSubmatch],
+  ['opa_regex_is_valid', 1, ALWAYS, regex.regexIsValid],
+  ['opa_regex_match', 2, ALWAYS, regex.regexMatch],
   ['opa_strings_concat', 2, { kind: 'type', parameter: 1, types: [TYPE_SET] }, strings.concat],
   ['opa_strings_format_int', 2, ALWAYS, strings.formatInt],
   ['opa_strings_indexof', 2, ALWAYS, strings.indexOf],
   ['opa_strings_replace', 3, ALWAYS, strings.replace],
+  ['opa_strings_substring', 3, WIDE, strings.substring],
   ['opa_template_string', 1, ALWAYS, print.templateString],
   ['opa_to_number', 1, { kind: 'type', parameter: 0, types: [TYPE_STRING, TYPE_STRING_INTERNED] }, numbers.toNumber],
 ];

@@ -22,6 +22,8 @@ export type Guard =
   | { readonly kind: 'always' }
   /** The parameter has one of these types (value.h of OPA's wasm library). */
   | { readonly kind: 'type'; readonly parameter: number; readonly types: readonly number[] }
+  /** The parameter is an array without elements. */
+  | { readonly kind: 'empty-array'; readonly parameter: number }
   /** Some parameter is a number, but not one of 32 bits that the module computed or holds as a constant. */
   | { readonly kind: 'wide-number' };
 
@@ -80,9 +82,11 @@ const op = {
   return: 0x0f,
   call: 0x10,
   localGet: 0x20,
-  i32Load8u: 0x2d,
+  i32Load: 0x28,
   i64Load: 0x29,
+  i32Load8u: 0x2d,
   i32Const: 0x41,
+  i32Eqz: 0x45,
   i32Eq: 0x46,
   i32Ne: 0x47,
   i64Ne: 0x52,
@@ -92,11 +96,14 @@ const op = {
   void: 0x40,
 } as const;
 
-// Layout of a value in the module's memory: type byte; of a number also its representation and, at 8, its 64-bit integer.
+// Layout of a value in the module's memory: type byte; of a number also its representation and, at 8, its 64-bit integer;
+// of an array, at 8, its length.
 const TYPE_OFFSET = 0;
 const REPRESENTATION_OFFSET = 1;
 const INTEGER_OFFSET = 8;
+const LENGTH_OFFSET = 8;
 const TYPE_NUMBER = 3;
+const TYPE_ARRAY = 5;
 const REPRESENTATION_INTEGER = 1;
 
 function guarded(body: Uint8Array, { parameters, guard, id }: Amendment, outlet: number): Uint8Array {
@@ -122,6 +129,14 @@ function conditionOf(guard: Guard, order: readonly number[]): number[] | undefin
       return undefined;
     case 'type':
       return any(guard.types.map((type) => [...byteOf(guard.parameter, TYPE_OFFSET), ...constant(type), op.i32Eq]));
+    case 'empty-array':
+      return [
+        ...byteOf(guard.parameter, TYPE_OFFSET),
+        ...constant(TYPE_ARRAY),
+        op.i32Eq,
+        ...[op.localGet, ...unsigned(guard.parameter), op.i32Load, 2, LENGTH_OFFSET, op.i32Eqz],
+        op.i32And,
+      ];
     case 'wide-number':
       return any(order.map((parameter) => wideNumber(parameter)));
   }

@@ -45,10 +45,11 @@ export function isPlainInteger(literal: string): boolean {
   return INTEGER.test(literal);
 }
 
-/** A literal that fits Go's int (64 bits); undefined otherwise, also for `1.0`. */
+/** What OPA takes for an int: 64 bits, `2.0` and `2.` too, but no exponent; at most 19 characters after the sign. */
 export function goInt(literal: string): bigint | undefined {
-  if (!isPlainInteger(literal)) return undefined;
-  const value = BigInt(literal);
+  const match = /^(-?[0-9]+)(?:\.0*)?$/.exec(literal);
+  if (match === null || literal.length - (literal.startsWith('-') ? 1 : 0) > 19) return undefined;
+  const value = BigInt(match[1] as string);
   return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
