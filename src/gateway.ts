@@ -1,8 +1,8 @@
 /**
- * The composition root: reads a gateway's folder, builds every part and plugs them together. The only file that may import
- * every folder. Life cycle: provision (read and check everything), open, listen, reload, close in reverse.
+ * The composition root: builds every part of what provision.ts read and plugs them together. The only file that may import
+ * every folder. Life cycle: provision, open, listen, reload, close in reverse.
  */
-import { createHash, createHmac, randomUUIDv7 } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -10,9 +10,6 @@ import { deviceOperations } from './admin/device-operations.ts';
 import type { Operations, StatusView } from './admin/operations.ts';
 import { AdminServer } from './admin/server.ts';
 import { Tally } from './admin/tally.ts';
-import { type Loaded, loadConfiguration } from './config/load.ts';
-import type { Problem } from './config/problem.ts';
-import type { Settings } from './config/settings.ts';
 import type { Gate, Passage } from './exchange/gate.ts';
 import type { DeviceState, Peer } from './exchange/peer.ts';
 import { pass, reconsider } from './exchange/pipeline.ts';
@@ -28,14 +25,10 @@ import { Ledger } from './ledger/ledger.ts';
 import { tail } from './ledger/read.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
 import { WebSocketListener } from './listeners/websocket/listener.ts';
-import { canariesFor } from './policy/canaries.ts';
-import { type PolicyData, policyData } from './policy/data.ts';
 import { PolicyDecider } from './policy/decider.ts';
 import { RateLimits } from './policy/rate.ts';
-import { type ActivePolicy, PolicyWall } from './policy/wall.ts';
-import { PrivacyKeys } from './privacy/keys.ts';
-import { compileRule } from './privacy/selectors.ts';
 import { PrivacyTransformer } from './privacy/transformer.ts';
+import { type Provision, provision } from './provision.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { LocalServer } from './telemetry/local-server.ts';
@@ -43,75 +36,10 @@ import { type Log, openLog } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { UpstreamForwarder } from './upstreams/forwarder.ts';
 
-/** What was read and checked, before anything runs. */
-export interface Provision {
-  readonly settings: Settings;
-  /** Names policy, its data and the configuration: the same files give the same revision. */
-  readonly revision: string;
-  readonly policy: ActivePolicy;
-  readonly data: PolicyData;
-  readonly keys: PrivacyKeys;
-}
-
-const SHIPPED_POLICY = new URL('../policies/compiled/policy.wasm', import.meta.url);
+/** How often sessions are looked through for certificates that expired while connected. */
+const EXPIRY_SWEEP_MS = 60_000;
+/** This version did not exist before; a clock that says so is wrong. */
 const BUILT_AT = Date.UTC(2026, 10, 25);
-
-/** Cryptography for policy's built-ins; `crypto.*` of Rego, hex. */
-export const DIGESTS = {
-  sha256: (text: string) => createHash('sha256').update(text).digest('hex'),
-  hmacSha256: (text: string, key: string) => createHmac('sha256', key).update(text).digest('hex'),
-};
-
-/**
- * Reads and checks everything a gateway needs, as `config check`, `run` and reload do.
- * @throws Fault SP_CONFIG_*, SP_KEY_INVALID, SP_POLICY_*; a ConfigurationError lists every problem with its place
- */
-export async function provision(directory: string): Promise<Provision> {
-  const loaded = loadConfiguration(directory);
-  const { settings, source } = loaded;
-  refuseBrokenRules(loaded);
-  const keys = PrivacyKeys.load(join(directory, 'keys', 'privacy.json'));
-  const data = policyData(settings);
-  const wasm = readPolicy(settings);
-  const revision = createHash('sha256').update(source).update(wasm).update(data.json).digest('hex').slice(0, 12);
-  const { entrypoint } = settings.policy;
-  const canaries = canariesFor([...settings.segments.keys()]);
-  const policy = PolicyWall.activate({
-    wasm,
-    data: data.json,
-    entrypoint,
-    revision,
-    limits: settings.limits,
-    digests: DIGESTS,
-    canaries,
-  });
-  // Opens nothing: keys and certificates towards upstreams are read and must fit.
-  await new UpstreamForwarder(settings, {
-    keyOf,
-    now: Date.now,
-    deviceAddress: () => undefined,
-    deviceTrust: () => undefined,
-  }).close();
-  return { settings, revision, policy, data, keys };
-}
-
-function refuseBrokenRules({ settings, locate }: Loaded): void {
-  const problems = [...settings.privacy].flatMap(([name, rule]): Problem[] => {
-    return compileRule(rule).problems.map(({ selector, problem }) => ({
-      path: ['privacy', name],
-      message: `${selector}: ${problem}`,
-    }));
-  });
-  if (problems.length > 0) throw locate(problems);
-}
-
-function readPolicy({ policy }: Settings): Uint8Array {
-  try {
-    return readFileSync(policy.module ?? SHIPPED_POLICY);
-  } catch (cause) {
-    throw new Fault('SP_POLICY_MODULE', `The policy module cannot be read: ${(cause as Error).message}`, { cause });
-  }
-}
 
 export class Gateway {
   readonly #directory: string;
@@ -134,6 +62,7 @@ export class Gateway {
   #https: HttpsListener | undefined;
   #local: LocalServer | undefined;
   #ready = false;
+  #sweeping: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
   #lastReload: StatusView['lastReload'];
   #addresses: Record<string, string> = {};
@@ -218,6 +147,7 @@ export class Gateway {
         await this.#https.listen();
         this.#addresses.https = shown(this.#https.address());
       }
+      this.#sweeping = setInterval(() => this.#sessions.closeUnadmitted(), EXPIRY_SWEEP_MS).unref();
       this.#ready = true;
     } catch (thrown) {
       await this.close();
@@ -268,6 +198,7 @@ export class Gateway {
 
   async #close(): Promise<void> {
     this.#ready = false;
+    clearInterval(this.#sweeping);
     await this.#https?.close(this.#provision.settings.limits.drainTimeoutMs);
     await this.#forwarder.close();
     await this.#ledger.close();

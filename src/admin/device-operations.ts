@@ -1,9 +1,8 @@
 /** What may be done to devices, on a registry: the running gateway's or one opened by a command. Parameters are checked here. */
-import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import type { DeviceState } from '../exchange/peer.ts';
 import { Fault } from '../faults/fault.ts';
-import { credentialOf } from '../identity/import.ts';
+import { importCertificate } from '../identity/import.ts';
 import type { DeviceDetails, DeviceRegistry } from '../identity/registry.ts';
 import type { DeviceOperations, DeviceView } from './operations.ts';
 
@@ -35,19 +34,21 @@ const state = z.enum(['active', 'disabled', 'quarantined', 'retired']);
 /** The operations. Each throws the faults of the registry, or SP_USAGE for parameters that are not what they should be. */
 export function deviceOperations(ports: DeviceOperationPorts): DeviceOperations {
   const { registry } = ports;
+  const credential = (certificatePem: string) =>
+    importCertificate(Buffer.from(certificatePem), { maxBytes: ports.maxCertificateBytes, now: Date.now() });
   const view = async (id: string) => viewOf(await registry.show(id), ports.connectionsOf?.(id));
   return {
     'device-list': async () => Promise.all(registry.list().map(({ id }) => view(id))),
     'device-show': async (parameters) => view(checked(identified, parameters).id),
     'device-add': async (parameters) => {
       const { id, certificatePem, ...facts } = checked(entry, parameters);
-      await registry.add(id, present(facts), credentialOf(derOf(certificatePem), ports.maxCertificateBytes));
+      await registry.add(id, present(facts), credential(certificatePem));
       ports.trustChanged?.();
       return view(id);
     },
     'device-renew': async (parameters) => {
       const { id, certificatePem } = checked(identified.extend({ certificatePem: pem }), parameters);
-      await registry.renew(id, credentialOf(derOf(certificatePem), ports.maxCertificateBytes));
+      await registry.renew(id, credential(certificatePem));
       ports.trustChanged?.();
       return view(id);
     },
@@ -74,14 +75,6 @@ function checked<T>(schema: z.ZodType<T>, parameters: unknown): T {
 
 function present<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as never;
-}
-
-function derOf(certificatePem: string): Uint8Array {
-  try {
-    return new X509Certificate(certificatePem).raw;
-  } catch (cause) {
-    throw new Fault('SP_CERTIFICATE_INVALID', 'The certificate is not PEM.', { cause });
-  }
 }
 
 function viewOf(

@@ -4,7 +4,7 @@ import { ask } from '../admin/client.ts';
 import { describeKeys } from '../config/describe.ts';
 import { nearest } from '../config/problem.ts';
 import { Fault } from '../faults/fault.ts';
-import { provision } from '../gateway.ts';
+import { provision } from '../provision.ts';
 import { answering } from './command.ts';
 import { paint, table } from './terminal.ts';
 

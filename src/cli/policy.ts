@@ -6,7 +6,6 @@ import type { Command } from 'commander';
 import { loadConfiguration } from '../config/load.ts';
 import { DEFAULT_LIMITS } from '../config/settings.ts';
 import { Fault } from '../faults/fault.ts';
-import { DIGESTS, provision } from '../gateway.ts';
 import { PolicyBatch } from '../policy/batch.ts';
 import { policyData } from '../policy/data.ts';
 import {
@@ -18,6 +17,7 @@ import {
   testPolicy,
 } from '../policy/opa-tool.ts';
 import { PolicyWall } from '../policy/wall.ts';
+import { DIGESTS, provision } from '../provision.ts';
 import { answering, EXIT } from './command.ts';
 import { paint, withProgress } from './terminal.ts';
 

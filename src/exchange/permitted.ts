@@ -11,7 +11,8 @@ export type Decision =
 
 /** May it? Policy and rate together. Throws SP_POLICY_*, which denies. */
 export interface Decider {
-  decide(identified: Identified): Decision | Promise<Decision>;
+  /** @param again a session is decided anew after a change: no message is sent, so no token of a rate is taken */
+  decide(identified: Identified, again?: boolean): Decision | Promise<Decision>;
   /** The revision of policy, data and configuration that decides now. */
   readonly revision: string;
 }
@@ -29,9 +30,9 @@ export class Permitted {
     this.obligations = obligations;
   }
 
-  static async by(decider: Decider, identified: Identified): Promise<Permitted | Denied> {
+  static async by(decider: Decider, identified: Identified, again = false): Promise<Permitted | Denied> {
     Identified.assert(identified);
-    const verdict = await decider.decide(identified);
+    const verdict = await decider.decide(identified, again);
     if (!verdict.allow) return new Denied(identified.arrival.id, verdict.reasons);
     return new Permitted(seal, identified, verdict.obligations);
   }

@@ -45,7 +45,7 @@ export async function reconsider(arrival: Arrival, gate: Gate): Promise<Denied |
     const identified = Identified.by(gate.identifier, gate.transformer, arrival);
     if (identified instanceof Denied) return (await entry.deny(identified)) as Denied | Failed;
     entry.device = identified.device;
-    const permitted = await Permitted.by(gate.decider, identified);
+    const permitted = await Permitted.by(gate.decider, identified, true);
     return permitted instanceof Denied ? ((await entry.deny(permitted)) as Denied | Failed) : undefined;
   } catch (thrown) {
     return (await entry.fail(Failed.from(arrival.id, thrown))) as Failed;

@@ -41,7 +41,7 @@ export class PolicyDecider implements Decider {
   }
 
   /** Throws SP_POLICY_* and SP_PAYLOAD_*: each denies. */
-  decide(identified: Identified): Decision {
+  decide(identified: Identified, again = false): Decision {
     const { policy, gateway, revision, rates } = this.#options;
     const { arrival, device } = identified;
     this.#sentinel = (this.#sentinel + 1) % Number.MAX_SAFE_INTEGER;
@@ -60,7 +60,7 @@ export class PolicyDecider implements Decider {
     const { upstream, privacy, rate } = decision.obligations;
     if (!this.#options.knowsUpstream(upstream)) throw unmet('an upstream', upstream);
     if (privacy !== undefined && !this.#options.knowsPrivacy(privacy)) throw unmet('a privacy rule', privacy);
-    if (rate && !rates.take(rate, device.id)) return { allow: false, reasons: ['rate-limited'] };
+    if (rate && !again && !rates.take(rate, device.id)) return { allow: false, reasons: ['rate-limited'] };
     return decision;
   }
 }
