@@ -19,7 +19,7 @@ export interface PolicyData {
 /** Inside the module data takes eight to nine times its JSON size; this is far below limits.policyMemoryBytes. */
 const MAX_CUSTOM_BYTES = 16_777_216;
 
-/** Protocols that carry messages of devices. `egress` has rules of its own and is never covered by a route. */
+/** Protocols that carry messages of devices. `egress` has rules of its own and is never covered by a route or a reach. */
 export const MESSAGE_PROTOCOLS: readonly string[] = ['https', 'websocket', 'coaps', 'mqtt'];
 
 /** Reads settings.policy.data, if there is one. Throws SP_CONFIG_INVALID when that file is not JSON. */
@@ -59,6 +59,7 @@ function compiledSegment({ name, routes, reach }: SegmentSettings) {
       const rankedActions = [...actions].sort(bySpecificity);
       return {
         index: compiledIndex(rankedActions),
+        over: flags(MESSAGE_PROTOCOLS),
         actions: rankedActions.map(({ privacy }) => ({
           route: `${name}/reach/${target}`,
           ...(privacy !== undefined && { privacy }),

@@ -154,24 +154,26 @@ function byRoute({ obligations }: DecisionRecord): string {
   return obligations ? ` by ${obligations.route}` : '';
 }
 
-function missingFact({ record, targetSegment }: Question, reason: Reason, rule: string | undefined): string {
+function missingFact({ record, targetSegment }: Question, reason: Reason, nearest: string | undefined): string {
   const { device, action } = record;
   const what = `${action.verb} ${action.resource}`;
   const id = device?.id ?? 'the peer';
-  if (record.reasons.includes('target-unknown')) {
+  const rule = nearest === undefined ? 'A route' : `Route ${nearest}`;
+  if (concernsTarget(record)) {
     return `${action.targetDevice} is not registered, not active or has no address.`;
   }
   switch (reason) {
     case 'no-route':
       return `No route of segment ${device?.segment} allows ${what}.${hiddenWords(record)}`;
     case 'reach-not-allowed':
+      if (targetSegment === undefined) return entryOf(reason).summary;
       return `Segment ${device?.segment} does not reach ${what} on devices of segment ${targetSegment}.${hiddenWords(record)}`;
     case 'protocol-not-allowed':
-      return `Route ${rule} matches, but not over ${action.protocol}.`;
+      return `${rule} matches, but not over ${action.protocol}.`;
     case 'direction-not-allowed':
-      return `Route ${rule} matches, but not ${action.direction === 'toCloud' ? 'up' : 'down'}.`;
+      return `${rule} matches, but not ${action.direction === 'toCloud' ? 'up' : 'down'}.`;
     case 'outside-schedule':
-      return `Route ${rule} matches, but not at ${new Date(record.time).toISOString().slice(11, 16)} UTC on that day.`;
+      return `${rule} matches, but not at ${new Date(record.time).toISOString().slice(11, 16)} UTC on that day.`;
     case 'unknown-segment':
       return `Segment ${device?.segment} of ${id} is not in the configuration.`;
     case 'device-disabled':
@@ -179,16 +181,22 @@ function missingFact({ record, targetSegment }: Question, reason: Reason, rule: 
     case 'device-retired':
       return `${id} is ${reason.slice('device-'.length)}.`;
     case 'rate-limited':
-      return `${id} used up the rate of route ${rule}.`;
+      return `${id} used up the rate of ${nearest ?? 'its route'}.`;
     case 'payload-not-covered':
-      return `The message carries a payload or a query, and ${rule ?? 'its rule'} names no privacy rule.`;
+      return `The message carries a payload or a query, and ${nearest ?? 'its route'} names no privacy rule.`;
     case 'stream-not-allowed':
-      return `The body has ${action.bytes < 0 ? 'no known length' : `${action.bytes} bytes`}: too many to inspect, and ${rule ?? 'its rule'} does not stream.`;
+      return `The body has ${action.bytes < 0 ? 'no known length' : `${action.bytes} bytes`}: too many to inspect, and ${nearest ?? 'its route'} does not stream.`;
     case 'policy-denied':
       return 'Rego of your own denied it without a reason of the closed list.';
     default:
       return entryOf(reason).summary;
   }
+}
+
+/** A target that nobody knows is told to the device as one out of reach; the operator is told the rest. */
+function concernsTarget({ reasons, action }: DecisionRecord): boolean {
+  if (action.targetDevice === undefined) return false;
+  return reasons.includes('target-unknown') && (reasons[0] === 'reach-not-allowed' || reasons[0] === 'target-unknown');
 }
 
 function hiddenWords({ action }: DecisionRecord): string {
@@ -198,10 +206,12 @@ function hiddenWords({ action }: DecisionRecord): string {
 
 function remedy({ record }: Question, reason: Reason): string {
   const id = record.device?.id ?? '<id>';
-  if (record.reasons.includes('target-unknown')) {
+  if (concernsTarget(record)) {
     const target = record.action.targetDevice;
     return `\`sallyport device show ${target}\`; register it with \`sallyport device add ${target} --address URL\`.`;
   }
+  if (record.action.protocol === 'egress')
+    return 'Routes and reaches are for messages; the egress proxy has a list of its own.';
   if (reason === 'no-route' || reason === 'reach-not-allowed') {
     return 'No line can allow this path: wildcards never match encoded dots, slashes or empty segments. Let the device send a plain path.';
   }

@@ -43,12 +43,18 @@ export function widened(when: Schedule, timeMs: number): Schedule | undefined {
   const { day, minute } = moment(timeMs);
   const hour = Math.floor(minute / 60);
   const days = WEEK.filter((name) => name === day || when.days.includes(name));
-  const wider: Schedule[] = [
-    { ...when, days },
-    { ...when, days, from: clock(hour) },
-    { ...when, days, to: clock(hour + 1) },
+  const withDay = { ...when, days };
+  if (isOpen(withDay, timeMs)) return withDay;
+  const longer: Schedule[] = [
+    { ...withDay, from: clock(hour) },
+    { ...withDay, to: clock(hour + 1) },
   ];
-  return wider.find((schedule) => isOpen(schedule, timeMs));
+  return longer.filter((schedule) => isOpen(schedule, timeMs)).sort((a, b) => openMinutes(a) - openMinutes(b))[0];
+}
+
+function openMinutes(when: Schedule): number {
+  const windows = Object.values(windowsByWeekday(when)).flat();
+  return windows.reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
 function moment(timeMs: number): { day: Day; weekday: string; minute: number } {

@@ -112,6 +112,7 @@ function newRoute({ settings, record }: Lack, segment: SegmentSettings | undefin
 function reachSuggestion(lack: Lack, segment: SegmentSettings | undefined): string | undefined {
   const { settings, record, targetSegment, nearest } = lack;
   if (targetSegment === undefined || !settings.segments.has(targetSegment)) return undefined;
+  if (!MESSAGE_PROTOCOLS.includes(record.action.protocol)) return undefined;
   const present = segment?.reach.get(targetSegment) ?? [];
   const privacy = carriesPayload(record) ? coveringRule(settings, segment) : undefined;
   if (nearest?.reach) {

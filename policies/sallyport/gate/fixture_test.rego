@@ -82,6 +82,7 @@ configuration := {"segments": {
 		],
 		"reach": {"cameras": {
 			"index": object.union(_nothing, {"literal": {"/v1/still": {"GET": [0]}}}),
+			"over": _any_protocol,
 			"actions": [{"route": "sensors/reach/cameras", "privacy": "frames"}],
 		}},
 	},

@@ -31,6 +31,9 @@ _target_known if {
 
 _within_reach if count(_reachable) > 0
 
-_reachable := _ranks(_reach.index) if _reaching
+_reachable := _ranks(_reach.index) if {
+	_reaching
+	_reach.over[input.action.protocol]
+}
 
 _reach := _segment.reach[input.target.segment]

@@ -46,3 +46,8 @@ test_a_target_that_is_no_name if {
 		verdict.allow == false
 	}
 }
+
+test_reach_is_for_messages_alone if {
+	changes := {"action": {"protocol": "egress", "resource": "/v1/still"}, "target": _camera}
+	_decide(changes) == _denied(["reach-not-allowed"])
+}
