@@ -507,13 +507,6 @@ export const FAULTS = {
     remedy: 'Run `sallyport policy check`; it names the canary.',
     faces: denied,
   },
-  SP_POLICY_NONE: {
-    blame: 'operator',
-    level: 'error',
-    summary: 'No policy is active; denied.',
-    remedy: 'Run `sallyport policy check`.',
-    faces: unavailable,
-  },
   SP_POLICY_TOOL: {
     blame: 'operator',
     level: 'error',

@@ -179,7 +179,7 @@ describe('reconsider', () => {
       decider: {
         revision: 'r2',
         decide: () => {
-          throw new Fault('SP_POLICY_NONE');
+          throw new Fault('SP_POLICY_EVALUATION');
         },
       },
     });
