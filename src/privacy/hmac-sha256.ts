@@ -33,14 +33,14 @@ export class HmacSha256 {
 
   /** The first 128 bits of HMAC(key, UTF-8 of text) as 22 characters of base64url. */
   digest128(text: string): string {
-    state.set(this.#inner);
+    enter(this.#inner);
     if (!absorbShort(text)) absorbBytes(encoder.encode(text));
     // The outer hash: the second block is the inner digest, its padding and the length of both blocks.
-    schedule.set(state);
+    for (let word = 0; word < STATE_WORDS; word += 1) schedule[word] = state[word] as number;
     schedule[8] = 0x8000_0000;
-    schedule.fill(0, 9, 15);
+    for (let word = 9; word < 15; word += 1) schedule[word] = 0;
     schedule[15] = (BLOCK_BYTES + STATE_WORDS * 4) * 8;
-    state.set(this.#outer);
+    enter(this.#outer);
     compress();
     return base64url128();
   }
@@ -57,18 +57,24 @@ export class HmacSha256 {
 function keyState(key: Uint8Array, pad: number): Int32Array {
   const block = new Uint8Array(BLOCK_BYTES).fill(pad);
   for (let index = 0; index < key.length; index += 1) block[index] = (key[index] as number) ^ pad;
-  state.set(INITIAL);
+  enter(INITIAL);
   loadBlock(block, 0);
   compress();
   block.fill(0);
+  schedule.fill(0);
   return state.slice();
+}
+
+/** A loop: for eight words, TypedArray.set costs more than the copying. */
+function enter(words: Int32Array): void {
+  for (let word = 0; word < STATE_WORDS; word += 1) state[word] = words[word] as number;
 }
 
 /** Takes in a text of ASCII characters that fits one block with its padding, and ends the hash; false: nothing was done. */
 function absorbShort(text: string): boolean {
   const length = text.length;
   if (length > BLOCK_BYTES - PADDING_BYTES) return false;
-  schedule.fill(0, 0, BLOCK_WORDS - 1);
+  for (let word = 0; word < BLOCK_WORDS; word += 1) schedule[word] = 0;
   let seen = 0;
   for (let index = 0; index < length; index += 1) {
     const code = text.charCodeAt(index);
@@ -120,9 +126,9 @@ function compress(): void {
   let h = state[7] as number;
   for (let t = 0; t < 64; t += 1) {
     const sum1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + sum1 + ((e & f) ^ (~e & g)) + (ROUND[t] as number) + (w[t] as number)) | 0;
+    const t1 = (h + sum1 + (g ^ (e & (f ^ g))) + (ROUND[t] as number) + (w[t] as number)) | 0;
     const sum0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (sum0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    const t2 = (sum0 + ((a & b) | (c & (a | b)))) | 0;
     h = g;
     g = f;
     f = e;

@@ -3,7 +3,6 @@
  * messages: duplicate keys, lone surrogates, numbers that a double cannot hold, a byte order mark and any byte that is not
  * UTF-8 are refused. Leaves out: streaming; a body is at most limits.inspectedBodyBytes.
  */
-import { isUtf8 } from 'node:buffer';
 import type { FaultCode } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
 import {
@@ -13,7 +12,6 @@ import {
   FALSE,
   JsonDocument,
   KEY,
-  LOOSE_NUMBER,
   NULL,
   NUMBER,
   OBJECT,
@@ -42,10 +40,18 @@ export const DEPTH_CEILING = 256;
  *   fault tells the place, never the content
  */
 export function parseJson(bytes: Uint8Array, bounds: JsonBounds): JsonDocument {
-  if (!isUtf8(bytes)) throw new Fault('SP_PAYLOAD_SYNTAX', 'The payload is not UTF-8.');
-  // Unlike TextDecoder by default this keeps a byte order mark, which the scanner then refuses (RFC 8259 section 8.1).
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  return new Scanner(text, bounds).document();
+  return new Scanner(decode(bytes), bounds).document();
+}
+
+/** A byte order mark is kept, and the scanner refuses it (RFC 8259 section 8.1). */
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new Fault('SP_PAYLOAD_SYNTAX', 'The payload is not UTF-8.');
+  }
 }
 
 const SPACE = 0x20;
@@ -70,19 +76,33 @@ const EXACT_DIGITS = 15;
 /** Number::toString writes numbers below 10^-6 with an exponent. */
 const PLAIN_FRACTION_DIGITS = 6;
 
-/** The tape under construction, kept between parses because it is large. It holds offsets only, nothing of a payload. */
-let scratch = new Int32Array(TOKEN_WIDTH * 256);
+/**
+ * Tapes are cut from slabs: memory of its own for each small document would cost more than the parsing. A slab lives as
+ * long as one of its documents, so it is small: a slow upstream must not hold much more than what waits for it.
+ */
+const SLAB_NUMBERS = 4_096;
+let slab = new Int32Array(SLAB_NUMBERS);
+let slabUsed = 0;
+/** Where each key stands in the text as sent. */
+let origins = new Int32Array(SLAB_NUMBERS / TOKEN_WIDTH);
 const table = new KeyTable();
 
 class Scanner implements KeySource {
   readonly #text: string;
   readonly #maxDepth: number;
   readonly #maxValues: number;
+  /** The tape under construction stands in here, from #base on. */
+  #tape = slab;
+  #base = slabUsed;
   #size = 0;
   #values = 0;
-  #isCanonical = true;
   /** The string scanned last has an escape. */
   #hasEscape = false;
+  /** Canonical text of what lies before #copied; the rest is canonical as it stands, or has not been seen yet. */
+  #written = '';
+  #copied = 0;
+  /** By how much the canonical text is shorter so far: places in it are places in the text less this. */
+  #removed = 0;
 
   constructor(text: string, bounds: JsonBounds) {
     this.#text = text;
@@ -94,7 +114,18 @@ class Scanner implements KeySource {
   document(): JsonDocument {
     const end = this.#skip(this.#value(this.#skip(0), 0));
     if (end !== this.#text.length) this.#refuse('SP_PAYLOAD_SYNTAX', end, 'text after the end');
-    return new JsonDocument(this.#text, scratch.slice(0, this.#size), this.#isCanonical);
+    const json = this.#copied === 0 ? this.#text : this.#written + this.#text.slice(this.#copied);
+    return new JsonDocument(json, this.#cut());
+  }
+
+  /** The finished tape. Of a slab made for a large document nothing is left for others. */
+  #cut(): Int32Array {
+    const end = this.#base + this.#size;
+    if (this.#tape.length === SLAB_NUMBERS) {
+      slab = this.#tape;
+      slabUsed = end;
+    }
+    return this.#tape.subarray(this.#base, end);
   }
 
   /** Scans the value at `at`; returns the place after it, as every method below does. */
@@ -103,7 +134,7 @@ class Scanner implements KeySource {
     const code = this.#code(at);
     if (code === QUOTE) {
       const end = this.#string(at);
-      return this.#put(this.#hasEscape ? ESCAPED_STRING : STRING, at, end);
+      return this.#hasEscape ? this.#escapedString(at, end) : this.#put(STRING, at, end);
     }
     if (code === OPEN_BRACE) return this.#object(at, depth + 1);
     if (code === OPEN_BRACKET) return this.#array(at, depth + 1);
@@ -167,13 +198,17 @@ class Scanner implements KeySource {
   #escapedKey(start: number, object: number): number {
     const end = this.#string(start);
     const key = JSON.parse(this.#text.slice(start, end)) as string;
-    return this.#addKey(ESCAPED_KEY, start, end, hashKey(key), object);
+    const canonical = JSON.stringify(key);
+    const kind = canonical.length === key.length + 2 ? KEY : ESCAPED_KEY;
+    this.#addKey(kind, start, start + canonical.length, hashKey(key), object);
+    return this.#replace(start, end, canonical);
   }
 
   #addKey(kind: number, start: number, end: number, hash: number, object: number): number {
     const token = this.#size;
     this.#put(kind, start, end);
-    scratch[token + 3] = hash;
+    this.#tape[this.#base + token + 3] = hash;
+    origins[token / TOKEN_WIDTH] = start;
     const found = table.add(object, token, hash, this);
     if (found === ADDED) return end;
     if (found === DUPLICATE) this.#refuse('SP_PAYLOAD_DUPLICATE_KEY', start, 'a key stands twice in its object');
@@ -181,10 +216,16 @@ class Scanner implements KeySource {
   }
 
   keyAt(token: number): string {
-    const start = scratch[token + 1] as number;
-    const end = scratch[token + 2] as number;
-    if (scratch[token] === ESCAPED_KEY) return JSON.parse(this.#text.slice(start, end)) as string;
-    return this.#text.slice(start + 1, end - 1);
+    const start = origins[token / TOKEN_WIDTH] as number;
+    return JSON.parse(this.#text.slice(start, this.#string(start))) as string;
+  }
+
+  /** The scanner has checked the escapes; JSON.parse sees one string and can make nothing but a string of it. */
+  #escapedString(start: number, end: number): number {
+    const value = JSON.parse(this.#text.slice(start, end)) as string;
+    const canonical = JSON.stringify(value);
+    this.#put(canonical.length === value.length + 2 ? STRING : ESCAPED_STRING, start, start + canonical.length);
+    return this.#replace(start, end, canonical);
   }
 
   #string(start: number): number {
@@ -204,7 +245,6 @@ class Scanner implements KeySource {
 
   #escape(at: number): number {
     this.#hasEscape = true;
-    this.#isCanonical = false;
     if ('"\\/bfnrt'.includes(this.#text.charAt(at + 1)) && at + 1 < this.#text.length) return at + 2;
     const unit = this.#unicode(at);
     // RFC 8259 section 8.2: a lone surrogate means different things to different readers. Raw ones cannot be: UTF-8 has none.
@@ -247,9 +287,8 @@ class Scanner implements KeySource {
     const literal = this.#text.slice(start, at);
     const canonical = canonicalNumber(literal);
     if (canonical === undefined) this.#refuse('SP_PAYLOAD_NUMBER', start, 'a number would lose precision');
-    if (canonical === literal) return this.#put(NUMBER, start, at);
-    this.#isCanonical = false;
-    return this.#put(LOOSE_NUMBER, start, at);
+    this.#put(NUMBER, start, start + canonical.length);
+    return this.#replace(start, at, canonical);
   }
 
   /** At least one digit. */
@@ -266,15 +305,21 @@ class Scanner implements KeySource {
     return this.#refuse('SP_PAYLOAD_SYNTAX', at, 'a value is missing');
   }
 
-  /** Past whitespace (RFC 8259 section 2). */
+  /** Past whitespace (RFC 8259 section 2), which the canonical text has none of. */
   #skip(start: number): number {
     let at = start;
     for (let code = this.#code(at); code <= SPACE && code !== END; code = this.#code(at)) {
       if (code !== SPACE && code !== 0x0a && code !== 0x0d && code !== 0x09) break;
-      this.#isCanonical = false;
       at += 1;
     }
-    return at;
+    return at === start ? at : this.#replace(start, at, '');
+  }
+
+  #replace(start: number, end: number, canonical: string): number {
+    this.#written += this.#text.slice(this.#copied, start) + canonical;
+    this.#copied = end;
+    this.#removed += end - start - canonical.length;
+    return end;
   }
 
   #code(at: number): number {
@@ -282,20 +327,35 @@ class Scanner implements KeySource {
   }
 
   #put(kind: number, start: number, end: number): number {
-    const token = this.#size;
-    if (token + TOKEN_WIDTH > scratch.length) grow();
-    scratch[token] = kind;
-    scratch[token + 1] = start;
-    scratch[token + 2] = end;
-    scratch[token + 3] = token + TOKEN_WIDTH;
-    this.#size = token + TOKEN_WIDTH;
+    const at = this.#base + this.#size;
+    if (at + TOKEN_WIDTH > this.#tape.length) {
+      this.#grow();
+      return this.#put(kind, start, end);
+    }
+    this.#tape[at] = kind;
+    this.#tape[at + 1] = start - this.#removed;
+    this.#tape[at + 2] = end - this.#removed;
+    this.#size += TOKEN_WIDTH;
+    this.#tape[at + 3] = this.#size;
     return end;
   }
 
   #close(token: number, end: number): number {
-    scratch[token + 2] = end;
-    scratch[token + 3] = this.#size;
+    this.#tape[this.#base + token + 2] = end - this.#removed;
+    this.#tape[this.#base + token + 3] = this.#size;
     return end;
+  }
+
+  /** Moves the tape to a slab with room for as much again. */
+  #grow(): void {
+    const larger = new Int32Array(Math.max(SLAB_NUMBERS, this.#size * 2));
+    larger.set(this.#tape.subarray(this.#base, this.#base + this.#size));
+    this.#tape = larger;
+    this.#base = 0;
+    if (larger.length / TOKEN_WIDTH <= origins.length) return;
+    const longer = new Int32Array(larger.length / TOKEN_WIDTH);
+    longer.set(origins);
+    origins = longer;
   }
 
   /** The place helps the author of a device's firmware; the content would leak into the log. */
@@ -308,10 +368,4 @@ function hexDigit(code: number): number {
   if (code >= ZERO && code <= NINE) return code - ZERO;
   const letter = code | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Number.NaN;
-}
-
-function grow(): void {
-  const larger = new Int32Array(scratch.length * 2);
-  larger.set(scratch);
-  scratch = larger;
 }

@@ -13,7 +13,6 @@ import {
   ESCAPED_STRING,
   FALSE,
   type JsonDocument,
-  LOOSE_NUMBER,
   NULL,
   NUMBER,
   OBJECT,
@@ -69,7 +68,7 @@ class Minimiser {
 
   #whole(token: number): string {
     this.#counts.kept += 1;
-    return this.#document.canonical(token);
+    return this.#document.text(token);
   }
 
   #drop(): string {
@@ -94,13 +93,13 @@ class Minimiser {
         if (run < 0) run = key;
         continue;
       }
-      if (run >= 0) written += comma(written) + document.canonicalMembers(run, before);
+      if (run >= 0) written += comma(written) + document.textOf(run, before);
       run = -1;
       const piece = state === undefined ? this.#drop() : this.value(last, state, keep);
       if (piece === NOTHING) continue;
-      written += comma(written) + (member === undefined ? `${document.canonical(key)}:` : member.written) + piece;
+      written += comma(written) + (member === undefined ? `${document.text(key)}:` : member.written) + piece;
     }
-    if (run >= 0) written += comma(written) + document.canonicalMembers(run, last);
+    if (run >= 0) written += comma(written) + document.textOf(run, last);
     return written === '' && !keep ? NOTHING : `{${written}}`;
   }
 
@@ -148,8 +147,7 @@ class Minimiser {
       case ESCAPED_STRING:
         return `s${this.#document.string(token)}`;
       case NUMBER:
-      case LOOSE_NUMBER:
-        return `n${this.#document.canonical(token)}`;
+        return `n${this.#document.text(token)}`;
       case TRUE:
         return 'btrue';
       case FALSE:
@@ -162,7 +160,7 @@ class Minimiser {
   #coarsen(token: number, as: 'number' | 'time' | 'position', step: number): string {
     const kind = this.#document.kind(token);
     let written: string | undefined;
-    if (kind === NUMBER || kind === LOOSE_NUMBER) {
+    if (kind === NUMBER) {
       const value = this.#number(token);
       written = as === 'time' ? coarsenEpoch(value, step) : coarsenNumber(value, step);
     } else if (as === 'time' && (kind === STRING || kind === ESCAPED_STRING)) {
@@ -188,7 +186,7 @@ class Minimiser {
         found.add(axis);
         piece = this.#angle(value, step, axis === 'latitude' ? 90 : 180);
       } else piece = state === undefined ? this.#drop() : this.value(value, state, false);
-      if (piece !== NOTHING) written += `${comma(written)}${document.canonical(key)}:${piece}`;
+      if (piece !== NOTHING) written += `${comma(written)}${document.text(key)}:${piece}`;
     }
     return found.size === 2 ? `{${written}}` : this.#refuse(token);
   }
@@ -208,7 +206,7 @@ class Minimiser {
   #angle(token: number, step: number, limit: 90 | 180): string {
     const kind = this.#document.kind(token);
     if (kind === NULL) return this.#whole(token);
-    const isNumber = kind === NUMBER || kind === LOOSE_NUMBER;
+    const isNumber = kind === NUMBER;
     return this.#coarsened(token, isNumber ? coarsenAngle(this.#number(token), step, limit) : undefined);
   }
 
@@ -219,7 +217,7 @@ class Minimiser {
   }
 
   #number(token: number): number {
-    return Number(this.#document.canonical(token));
+    return Number(this.#document.text(token));
   }
 
   /** The place, never the value. */
