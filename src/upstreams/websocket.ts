@@ -27,6 +27,8 @@ export interface WebSocketUpstreamOptions {
   /** For the connection and the handshake together. */
   readonly timeoutMs: number;
   readonly limits: Limits;
+  /** How long a channel may be without a reader. Default 5 s. */
+  readonly untakenTimeoutMs?: number;
 }
 
 /** A channel that nobody reads from by then has lost its device between the two handshakes. */
@@ -83,7 +85,7 @@ export class WebSocketUpstream {
       throw thrown;
     }
     const channel = await this.#shakeHands(webSocket, socket, deadlineMs, signal);
-    closeUnlessTaken(channel);
+    closeUnlessTaken(channel, this.#options.untakenTimeoutMs ?? UNTAKEN_TIMEOUT_MS);
     return { status: 101, headers: [], contentType: '', body: EMPTY_BODY, channel };
   }
 
@@ -153,10 +155,10 @@ export class WebSocketUpstream {
   }
 }
 
-function closeUnlessTaken(channel: WebSocketChannel): void {
+function closeUnlessTaken(channel: WebSocketChannel, timeoutMs: number): void {
   const timer = setTimeout(() => {
     if (!channel.taken) channel.close(GOING_AWAY, '');
-  }, UNTAKEN_TIMEOUT_MS);
+  }, timeoutMs);
   void channel.closed.then(() => clearTimeout(timer));
 }
 

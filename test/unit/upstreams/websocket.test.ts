@@ -11,6 +11,7 @@ import type { Channel } from '../../../src/exchange/channel.ts';
 import { dialler, parseOrigin } from '../../../src/upstreams/dial.ts';
 import { UpstreamTls } from '../../../src/upstreams/tls.ts';
 import { WebSocketUpstream } from '../../../src/upstreams/websocket.ts';
+import type { WebSocketChannel } from '../../../src/websocket/channel.ts';
 import { frame } from '../websocket/wire.ts';
 import { CLIENT_AUTH, type Issued, issue, keyOf } from './certificates.ts';
 import { faultCode, RawServer, type Script } from './raw-server.ts';
@@ -21,11 +22,11 @@ afterEach(async () => {
   for (const step of undo.splice(0)) await step();
 });
 
-function upstreamAt(port: number, timeoutMs = 2_000, limits: Partial<Limits> = {}) {
+function upstreamAt(port: number, timeoutMs = 2_000, limits: Partial<Limits> = {}, untakenTimeoutMs = 2_000) {
   const origin = parseOrigin(`http://127.0.0.1:${port}`, false);
   const all = { ...DEFAULT_LIMITS, ...limits };
   const dial = dialler(origin, undefined, timeoutMs);
-  return new WebSocketUpstream({ name: 'cloud', origin, dial, timeoutMs, limits: all });
+  return new WebSocketUpstream({ name: 'cloud', origin, dial, timeoutMs, limits: all, untakenTimeoutMs });
 }
 
 const upgrade = (wanted: Wanted = {}) => sealedMessage({ verb: 'WS', path: '/v1/frames', ...wanted });
@@ -239,6 +240,17 @@ describe('an open channel to the upstream', () => {
     const channel = await opened(port);
     sockets[0]?.close(4002, 'words of the cloud');
     expect(await channel.closed).toMatchObject({ code: 4002, reason: '' });
+  });
+
+  it('is closed when nobody takes it: its device was lost between the two handshakes', async () => {
+    const { port } = await cloud();
+    const [untaken, taken] = await Promise.all(
+      [1, 2].map(async () => (await upstreamAt(port, 2_000, {}, 50).open(await upgrade())).channel as WebSocketChannel),
+    );
+    void taken?.receive()[Symbol.asyncIterator]().next();
+    expect(await untaken?.closed).toMatchObject({ by: 'local', code: 1001 });
+    expect(taken?.ending).toBeUndefined();
+    taken?.close(1000, '');
   });
 
   it('does not send on what a new configuration sends elsewhere', async () => {

@@ -105,6 +105,18 @@ describe('what is closed, with which code, and what the peer is told', () => {
     for await (const message of channel.receive()) expect.fail(`nothing may come out: ${message.bytes.length}`);
   });
 
+  it('an offender is not listened to any more, and what it said before is not passed on', async () => {
+    const { channel, client, socket } = await open();
+    client.polite = false;
+    client.send(text('before'));
+    await sleep(50);
+    client.send(...pings(21));
+    await channel.closed;
+    expect(socket.listenerCount('data')).toBe(0);
+    expect(socket.isPaused()).toBe(false);
+    for await (const message of channel.receive()) expect.fail(`nothing may come out: ${message.bytes.length}`);
+  });
+
   it('a peer that breaks a rule and then neither reads on nor closes is gone within the close timeout', async () => {
     const { client } = await open();
     client.polite = false;
@@ -260,7 +272,7 @@ describe('messages out', () => {
     client.socket.pause();
     const message = await sealedBytes(Buffer.alloc(100_000));
     const outcome = (async () => {
-      for (;;) await channel.send(message);
+      for (let sent = 0; sent < 1_000; sent += 1) await channel.send(message);
     })();
     expect(await faultOf(outcome)).toBe('SP_WEBSOCKET_SLOW_READER');
     expect(await channel.closed).toMatchObject({ by: 'fault', fault: 'SP_WEBSOCKET_SLOW_READER', code: 1008 });
@@ -303,10 +315,11 @@ describe('close', () => {
   });
 
   it('reaches a peer that was held back', async () => {
-    const { channel, client } = await open();
+    const { channel, client, socket } = await open();
     client.send(...Array.from({ length: 20 }, () => text('x')));
-    await sleep(50);
+    await expect.poll(() => socket.isPaused()).toBe(true);
     channel.close(1001, '');
+    expect(socket.isPaused()).toBe(false);
     expect((await client.ended).code).toBe(1001);
   });
 });

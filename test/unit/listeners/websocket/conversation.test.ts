@@ -301,14 +301,16 @@ describe('when one side closes, the other is closed', () => {
   it('losing permission does not: what is under way is cancelled', async () => {
     const decided = Promise.withResolvers<Decision>();
     await open({ decide: messages(() => decided.promise) });
-    const { device } = await stage.pair();
+    const { device, cloud } = await stage.pair();
     device.send('on its way');
     await sleep(30);
+    const closes = Promise.all([closeOf(device), closeOf(cloud)]);
     for (const session of stage.sessions) session.close('revoked');
+    expect(await closes).toEqual(['1008 revoked', '1001']); // although the decision is still pending
     decided.resolve(PERMIT);
-    await closeOf(device);
     await expect.poll(() => stage.sessions.size).toBe(0);
     expect(stage.heard).toEqual([]);
+    expect(stage.records.at(-1)).toMatchObject({ verdict: 'failed', reasons: ['SP_EXCHANGE_CANCELLED'] });
   });
 });
 

@@ -135,19 +135,31 @@ describe('the handshake', () => {
 
   it('is refused when the upstream’s subprotocol is none that the device offered', async () => {
     await open({
+      subprotocol: 'mqtt',
       gate: ({ forwarder }) => ({
         forwarder: {
           forward: async (sealed) => {
             const reply = await forwarder.forward(sealed);
             const { channel } = reply;
             if (channel === undefined) return reply;
-            return { ...reply, channel: Object.create(channel, { subprotocol: { value: 'other' } }) };
+            return {
+              ...reply,
+              channel: {
+                send: (sent) => channel.send(sent),
+                receive: () => channel.receive(),
+                close: (code, reason) => channel.close(code, reason),
+                closed: channel.closed,
+                subprotocol: 'other',
+              },
+            };
           },
         },
       }),
     });
     const client = stage.raw('/v1/frames', ['Sec-WebSocket-Protocol: mqtt']);
     expect(await client.opened).toMatch(/^HTTP\/1\.1 502 /);
+    expect(stage.cloudRequests).toHaveLength(1);
+    await expect.poll(() => stage.clouds[0]?.readyState).toBe(stage.clouds[0]?.CLOSED);
   });
 
   it.each([
