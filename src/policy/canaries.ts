@@ -63,11 +63,17 @@ export function canariesFor(segments: readonly string[]): readonly Canary[] {
     denied('unknown segment, long path', { ...base, action: { ...base.action, resource: `/${long}` } }),
     denied('unknown segment, many labels', {
       ...base,
-      device: { ...base.device, labels: Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`l${at}`, long.slice(0, 32)])) },
+      device: {
+        ...base.device,
+        labels: Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`l${at}`, long.slice(0, 32)])),
+      },
     }),
     denied('unknown segment, device to device', { ...base, target: { device: NOBODY } }),
     ...['disabled', 'quarantined', 'retired'].map((state) =>
-      denied(`${state} device`, { ...base, device: { ...base.device, state: state as PolicyInput['device']['state'] } }),
+      denied(`${state} device`, {
+        ...base,
+        device: { ...base.device, state: state as PolicyInput['device']['state'] },
+      }),
     ),
     ...known,
   ];
@@ -86,7 +92,11 @@ function variants(segment: string): Canary[] {
   });
   return [
     verdict('telemetry', { ...base, device }),
-    verdict('payload', { ...base, device, payload: { serial: 'SN-1', readings: Array.from({ length: 256 }, () => 21.5) } }),
+    verdict('payload', {
+      ...base,
+      device,
+      payload: { serial: 'SN-1', readings: Array.from({ length: 256 }, () => 21.5) },
+    }),
     verdict('websocket', { ...base, device, action: { ...base.action, protocol: 'websocket', verb: 'WS' } }),
     verdict('device to device', { ...base, device, target: { device: NOBODY, segment } }),
     verdict('long path', { ...base, device, action: { ...base.action, resource: '/a'.repeat(1_024) } }),

@@ -73,6 +73,7 @@ export class PolicyInputWriter {
   readonly #devices = new WeakMap<Device, string>();
   readonly #peers = new WeakMap<Peer, string>();
   readonly #targets = new WeakMap<Device, string>();
+  readonly #quoted = new Map<string, string>();
   #timeMs = Number.NaN;
   #time = '';
 
@@ -91,12 +92,12 @@ export class PolicyInputWriter {
     const bytes = body.kind === 'bytes' ? body.bytes.byteLength : body.kind === 'stream' ? (body.length ?? -1) : 0;
     const json =
       `{"v":${context.sentinel},${this.#device(device)}${this.#peer(arrival.peer)},"action":{"protocol":"${arrival.protocol}` +
-      `","verb":${quote(arrival.verb)},"resource":${quote(arrival.path)},"content_type":${quote(arrival.contentType)}` +
+      `","verb":${this.#known(arrival.verb)},"resource":${quote(arrival.path)},"content_type":${this.#known(arrival.contentType)}` +
       `,"bytes":${bytes},"direction":"${arrival.direction}"},` +
       (context.document === undefined ? '' : `"payload":${context.document.json},`) +
       (arrival.targetDevice === undefined ? '"target":{}' : this.#target(arrival.targetDevice, context.target)) +
-      `,"context":{"time":"${this.#rfc3339(arrival.receivedAt)}","listener":${quote(arrival.listener)},"gateway":` +
-      `${quote(context.gateway)},"revision":${quote(context.revision)}}}`;
+      `,"context":{"time":"${this.#rfc3339(arrival.receivedAt)}","listener":${this.#known(arrival.listener)},"gateway":` +
+      `${this.#known(context.gateway)},"revision":${this.#known(context.revision)}}}`;
     const { read, written } = this.#encoder.encodeInto(json, this.#buffer);
     if (read !== json.length) {
       throw new Fault('SP_POLICY_INPUT', `The policy input is longer than ${this.#buffer.byteLength} bytes.`);
@@ -142,6 +143,15 @@ export class PolicyInputWriter {
     return text;
   }
 
+  /** For the few strings that come again and again: verbs, media types, our own names. */
+  #known(text: string): string {
+    const known = this.#quoted.get(text);
+    if (known !== undefined) return known;
+    const quoted = quote(text);
+    if (this.#quoted.size < MAX_QUOTED) this.#quoted.set(text, quoted);
+    return quoted;
+  }
+
   #rfc3339(ms: number): string {
     if (ms !== this.#timeMs) {
       this.#time = iso(ms);
@@ -155,6 +165,9 @@ function portOf(address: URL): number {
   if (address.port !== '') return Number(address.port);
   return address.protocol === 'http:' || address.protocol === 'ws:' ? 80 : 443;
 }
+
+/** Devices choose media types, so the cache must end somewhere; what comes later is merely quoted anew each time. */
+const MAX_QUOTED = 256;
 
 function iso(ms: number): string {
   const date = new Date(ms);

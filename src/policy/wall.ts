@@ -40,17 +40,17 @@ const LOAD_TIMEOUT_MS = 10_000;
 /** A verdict is some hundred bytes. */
 const MAX_VERDICT_BYTES = 16_384;
 
-export class PolicyWall {
+export const PolicyWall = {
   /**
    * Loads a policy and tries it. Nothing that decides now is touched.
    * @throws SP_POLICY_MODULE, SP_POLICY_BUILTIN, SP_POLICY_ENTRYPOINT, SP_POLICY_CANARY
    */
-  static activate(source: PolicySource): ActivePolicy {
+  activate(source: PolicySource): ActivePolicy {
     const policy = ActivePolicy.load(source);
     for (const canary of source.canaries ?? canariesFor([])) policy.try(canary);
     return policy;
-  }
-}
+  },
+} as const;
 
 /** A loaded policy with its one instance. */
 export class ActivePolicy {
@@ -69,7 +69,10 @@ export class ActivePolicy {
     const entrypoint = entrypoints.get(source.entrypoint);
     if (entrypoint === undefined) {
       const known = [...entrypoints.keys()].join(', ');
-      throw new Fault('SP_POLICY_ENTRYPOINT', `The policy module lacks the entrypoint ${source.entrypoint}; it has ${known}.`);
+      throw new Fault(
+        'SP_POLICY_ENTRYPOINT',
+        `The policy module lacks the entrypoint ${source.entrypoint}; it has ${known}.`,
+      );
     }
     this.revision = source.revision;
     this.entrypoint = source.entrypoint;
@@ -90,7 +93,10 @@ export class ActivePolicy {
         const bare = PolicyInstance.bare(module, host, source.limits.policyMemoryBytes);
         const missing = host.admit(bare.list('builtins'));
         if (missing.length > 0) {
-          throw new Fault('SP_POLICY_BUILTIN', `The policy needs what this gateway does not have: ${missing.join(', ')}.`);
+          throw new Fault(
+            'SP_POLICY_BUILTIN',
+            `The policy needs what this gateway does not have: ${missing.join(', ')}.`,
+          );
         }
         const image = PolicyInstance.image(module, host, source.limits.policyMemoryBytes, data);
         return new ActivePolicy(source, image, bare.list('entrypoints'));
@@ -138,7 +144,8 @@ export class ActivePolicy {
   ): string | undefined {
     const name = options.entrypoint ?? this.entrypoint;
     const entrypoint = this.#entrypoints.get(name);
-    if (entrypoint === undefined) throw new Fault('SP_POLICY_ENTRYPOINT', `The policy module lacks the entrypoint ${name}.`);
+    if (entrypoint === undefined)
+      throw new Fault('SP_POLICY_ENTRYPOINT', `The policy module lacks the entrypoint ${name}.`);
     const bytes = input === undefined ? undefined : inputBytes(input);
     const nowNs = options.nowNs ?? BigInt(Date.now()) * 1_000_000n;
     return this.#guarded((instance) => {
@@ -147,7 +154,8 @@ export class ActivePolicy {
         return instance.evaluateValue(entrypoint, bytes, evaluation, this.#limits.policyMemoryBytes);
       };
       const value = options.timeoutMs === undefined ? work() : withinTime(options.timeoutMs, work);
-      if (!(value instanceof RegoSet) || value.items.length > 1) throw new PolicyAbort('The result is not a result set.');
+      if (!(value instanceof RegoSet) || value.items.length > 1)
+        throw new PolicyAbort('The result is not a result set.');
       const [entry] = value.items;
       if (entry === undefined) return undefined;
       const result = entry instanceof RegoObject ? entry.get('result') : undefined;

@@ -43,7 +43,8 @@ const URL_SAFE = /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)
 
 /** RFC 4648 with padding; Go skips line breaks and does not look at the unused bits. */
 export const base64Decode: Builtin = (parameters) => decode(textAt(parameters, 0).replace(/[\r\n]/g, ''), STANDARD);
-export const base64IsValid: Builtin = ([text]) => typeof text === 'string' && STANDARD.test(text.replace(/[\r\n]/g, ''));
+export const base64IsValid: Builtin = ([text]) =>
+  typeof text === 'string' && STANDARD.test(text.replace(/[\r\n]/g, ''));
 
 /** Padding may be missing altogether. */
 export const base64UrlDecode: Builtin = (parameters) => {

@@ -45,7 +45,9 @@ function fixed(value: number, precision: number): string {
   const scale = 10n ** BigInt(precision);
   const numerator = mantissa * scale * (exponent > 0 ? 1n << BigInt(exponent) : 1n);
   const denominator = exponent < 0 ? 1n << BigInt(-exponent) : 1n;
-  const digits = rounded(numerator, denominator).toString().padStart(precision + 1, '0');
+  const digits = rounded(numerator, denominator)
+    .toString()
+    .padStart(precision + 1, '0');
   return precision === 0 ? digits : `${digits.slice(0, -precision)}.${digits.slice(-precision)}`;
 }
 

@@ -1,6 +1,7 @@
 /** Takes the operands of a built-in apart. An operand of the wrong type makes the result undefined, as in OPA. */
-import { PolicyAbort } from '../engine/policy-abort.ts';
+
 import { goInt, integerOf } from '../engine/number.ts';
+import { PolicyAbort } from '../engine/policy-abort.ts';
 import { RegoNumber, RegoObject, RegoSet, type Value } from '../engine/value.ts';
 
 /** Thrown where OPA would report a built-in error: the call is undefined. */

@@ -46,7 +46,8 @@ function matchesOf(regex: RE2JS, text: string, limit: number): Match[] {
     if (end === position) position += (text.codePointAt(position) ?? 0) > 0xffff ? 2 : 1;
     else position = end;
     previousEnd = end;
-    if (counts) found.push(Array.from({ length: groups + 1 }, (_, group) => [matcher.start(group), matcher.end(group)]));
+    if (counts)
+      found.push(Array.from({ length: groups + 1 }, (_, group) => [matcher.start(group), matcher.end(group)]));
   }
   return found;
 }
@@ -81,7 +82,9 @@ export const regexFindN: Builtin = (parameters) => {
 export const regexFindAllSubmatch: Builtin = (parameters) => {
   const text = textAt(parameters, 1);
   const limit = limitAt(parameters, 2);
-  return matchesOf(compiled(textAt(parameters, 0)), text, limit).map((match) => match.map((group) => part(text, group)));
+  return matchesOf(compiled(textAt(parameters, 0)), text, limit).map((match) =>
+    match.map((group) => part(text, group)),
+  );
 };
 
 export const regexSplit: Builtin = (parameters) => {
@@ -124,11 +127,14 @@ const REFERENCE = /\$(?:(\$)|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu;
 
 /** Go's templates: `$1`, `${name}`, `$$`; a name is as long as it can be, and one that names nothing is empty. */
 function expanded(template: string, text: string, match: Match, names: Readonly<Record<string, number>>): string {
-  return template.replace(REFERENCE, (_, dollar: string | undefined, bare: string | undefined, braced: string | undefined) => {
-    if (dollar !== undefined) return '$';
-    const name = (bare ?? braced) as string;
-    const numeric = /^(?:0|[1-9][0-9]{0,7})$/.test(name);
-    const group = numeric ? Number(name) : Object.hasOwn(names, name) ? names[name] : undefined;
-    return group === undefined ? '' : part(text, match[group]);
-  });
+  return template.replace(
+    REFERENCE,
+    (_, dollar: string | undefined, bare: string | undefined, braced: string | undefined) => {
+      if (dollar !== undefined) return '$';
+      const name = (bare ?? braced) as string;
+      const numeric = /^(?:0|[1-9][0-9]{0,7})$/.test(name);
+      const group = numeric ? Number(name) : Object.hasOwn(names, name) ? names[name] : undefined;
+      return group === undefined ? '' : part(text, match[group]);
+    },
+  );
 }

@@ -1,6 +1,5 @@
 /** Semantic versions 2.0.0, with the leading `v` that OPA allows. */
-import { RegoNumber } from '../engine/value.ts';
-import { compareText } from '../engine/value.ts';
+import { compareText, RegoNumber } from '../engine/value.ts';
 import type { Builtin } from './builtin.ts';
 import { textAt, undefinedResult } from './operands.ts';
 

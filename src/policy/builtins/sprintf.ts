@@ -112,14 +112,19 @@ class Formatter {
       precision = starred === null ? (this.#number() ?? 0) : starred;
     }
     if (!this.#afterIndex) this.#index();
+    this.#write(this.#answer({ ...flags, minus, zero: zero && !minus, width, precision }));
+  }
+
+  /** What the verb makes of its operand. */
+  #answer(directive: Directive): string {
     const verb = this.#verb();
-    if (verb === undefined) return this.#write('%!(NOVERB)');
-    if (verb === '%') return this.#write('%');
-    if (!this.#goodIndex) return this.#write(`%!${verb}(BADINDEX)`);
+    if (verb === undefined) return '%!(NOVERB)';
+    if (verb === '%') return '%';
+    if (!this.#goodIndex) return `%!${verb}(BADINDEX)`;
     const operand = this.#operands[this.#next];
-    if (operand === undefined) return this.#write(`%!${verb}(MISSING)`);
+    if (operand === undefined) return `%!${verb}(MISSING)`;
     this.#next += 1;
-    this.#write(formatted(operand, verb, { ...flags, minus, zero: zero && !minus, width, precision }));
+    return formatted(operand, verb, directive);
   }
 
   #verb(): string | undefined {
@@ -296,7 +301,10 @@ function quotedCharacter(value: bigint, { plus }: Directive): string {
 }
 
 function unicode(value: bigint, directive: Directive): string {
-  const hex = BigInt.asUintN(64, value).toString(16).toUpperCase().padStart(Math.max(4, directive.precision ?? 0), '0');
+  const hex = BigInt.asUintN(64, value)
+    .toString(16)
+    .toUpperCase()
+    .padStart(Math.max(4, directive.precision ?? 0), '0');
   const quoted = directive.sharp && isPrintable(value) ? ` '${character(value)}'` : '';
   return spaces(`U+${hex}${quoted}`, directive);
 }
@@ -307,7 +315,8 @@ function isPrintable(value: bigint): boolean {
 
 function float(operand: Operand & { kind: 'float' }, verb: string, directive: Directive): string {
   if (!'vbgGxXfFeE'.includes(verb)) return badVerb(operand, verb, directive);
-  if ('bxX'.includes(verb) || directive.sharp) throw new PolicyAbort('sprintf: a binary or alternative form of a float.');
+  if ('bxX'.includes(verb) || directive.sharp)
+    throw new PolicyAbort('sprintf: a binary or alternative form of a float.');
   const precision = directive.precision ?? ('fFeE'.includes(verb) ? 6 : -1);
   const text = formatFloat(Math.abs(operand.value), verb === 'v' ? 'g' : verb, precision);
   const negative = operand.value < 0 || Object.is(operand.value, -0);
@@ -355,9 +364,7 @@ function canBackquote(text: string): boolean {
 function asciiOnly(text: string): string {
   return text.replace(/[^\u0000-\u007f]/gu, (character) => {
     const code = character.codePointAt(0) as number;
-    return code < 0x1_0000
-      ? `\\u${code.toString(16).padStart(4, '0')}`
-      : `\\U${code.toString(16).padStart(8, '0')}`;
+    return code < 0x1_0000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\U${code.toString(16).padStart(8, '0')}`;
   });
 }
 

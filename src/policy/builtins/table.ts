@@ -95,7 +95,7 @@ const MENDED: readonly (readonly [name: string, parameters: 1 | 2 | 3, guard: Gu
   ['opa_regex_is_valid', 1, ALWAYS, regex.regexIsValid],
   ['opa_regex_match', 2, ALWAYS, regex.regexMatch],
   ['opa_strings_concat', 2, { kind: 'type', parameter: 1, types: [TYPE_SET] }, strings.concat],
-  ['opa_strings_format_int', 2, ALWAYS, strings.formatInt],
+  ['opa_strings_format_int', 2, WIDE, strings.formatInt],
   ['opa_strings_indexof', 2, ALWAYS, strings.indexOf],
   ['opa_strings_replace', 3, ALWAYS, strings.replace],
   ['opa_strings_substring', 3, WIDE, strings.substring],

@@ -131,7 +131,11 @@ const FIELDS = {
 
 function offsetSeconds(zone: string, ns: bigint): number {
   const seconds = floorDivide(ns, NS_PER_SECOND);
-  const parts = Object.fromEntries(formatOf(zone).formatToParts(new Date(Number(seconds) * 1000)).map((part) => [part.type, part.value]));
+  const parts = Object.fromEntries(
+    formatOf(zone)
+      .formatToParts(new Date(Number(seconds) * 1000))
+      .map((part) => [part.type, part.value]),
+  );
   const year = parts.era === 'BC' ? 1 - Number(parts.year) : Number(parts.year);
   const day = daysSinceEpoch(year, Number(parts.month), Number(parts.day));
   const local = day * 86_400n + BigInt(Number(parts.hour) * 3600 + Number(parts.minute) * 60 + Number(parts.second));

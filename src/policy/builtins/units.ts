@@ -32,6 +32,9 @@ export const parseBytes: Builtin = (parameters) => {
     // Go reads more forms than these (`1_0`, `0x1p4`, `Inf`), and refuses others: refused here, as one cannot tell cheaply.
     throw new PolicyAbort('units.parse_bytes: an unusual number.');
   }
-  const literal = amount.replace('+', '').replace(/^(-?)\./, '$10.').replace(/\.(?=e|$)/, '');
+  const literal = amount
+    .replace('+', '')
+    .replace(/^(-?)\./, '$10.')
+    .replace(/\.(?=e|$)/, '');
   return RegoNumber.of(BigFloat.parse(literal).multiply(BigFloat.ofInteger(factor)).truncate());
 };

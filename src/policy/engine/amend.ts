@@ -24,7 +24,7 @@ export type Guard =
   | { readonly kind: 'type'; readonly parameter: number; readonly types: readonly number[] }
   /** The parameter is an array without elements. */
   | { readonly kind: 'empty-array'; readonly parameter: number }
-  /** Some parameter is a number, but not one of 32 bits that the module computed or holds as a constant. */
+  /** Some parameter is a number, but not one of 31 bits that the module computed or holds as a constant. */
   | { readonly kind: 'wide-number' };
 
 export interface Amendment {
@@ -68,7 +68,10 @@ export function amend(wasm: Uint8Array, amendments: readonly Amendment[]): Amend
     const outlet = functions.indexOf(`opa_builtin${amendment.parameters}`);
     const body = bodies[index - functions.length];
     if (outlet < 0 || body === undefined) {
-      throw new Fault('SP_POLICY_MODULE', `The policy module cannot be read. ${amendment.function} is not as expected.`);
+      throw new Fault(
+        'SP_POLICY_MODULE',
+        `The policy module cannot be read. ${amendment.function} is not as expected.`,
+      );
     }
     bodies[index - functions.length] = guarded(body, amendment, outlet);
   }
@@ -86,13 +89,15 @@ const op = {
   i64Load: 0x29,
   i32Load8u: 0x2d,
   i32Const: 0x41,
+  i64Const: 0x42,
   i32Eqz: 0x45,
   i32Eq: 0x46,
   i32Ne: 0x47,
   i64Ne: 0x52,
   i32And: 0x71,
   i32Or: 0x72,
-  i64Extend32s: 0xc4,
+  i64Shl: 0x86,
+  i64ShrS: 0x87,
   void: 0x40,
 } as const;
 
@@ -102,6 +107,8 @@ const TYPE_OFFSET = 0;
 const REPRESENTATION_OFFSET = 1;
 const INTEGER_OFFSET = 8;
 const LENGTH_OFFSET = 8;
+/** Of 64: what an integer of 31 bits leaves. The module errs at -2^31. */
+const SPARE_BITS = 33;
 const TYPE_NUMBER = 3;
 const TYPE_ARRAY = 5;
 const REPRESENTATION_INTEGER = 1;
@@ -153,7 +160,7 @@ function wideNumber(parameter: number): number[] {
     op.i32Ne,
     ...integer,
     ...integer,
-    op.i64Extend32s,
+    ...[op.i64Const, SPARE_BITS, op.i64Shl, op.i64Const, SPARE_BITS, op.i64ShrS],
     op.i64Ne,
     op.i32Or,
     op.i32And,

@@ -123,7 +123,12 @@ export class PolicyInstance {
   }
 
   /** The careful way: the input must parse, and the result comes with its sets. Undefined input: none. */
-  evaluateValue(entrypoint: number, input: Uint8Array | undefined, evaluation: Evaluation, maxResultBytes: number): Value {
+  evaluateValue(
+    entrypoint: number,
+    input: Uint8Array | undefined,
+    evaluation: Evaluation,
+    maxResultBytes: number,
+  ): Value {
     const exports = this.#exports;
     if (input !== undefined && input.length > this.#inputCapacity) this.#reserve(input.length);
     this.#evaluation = evaluation;

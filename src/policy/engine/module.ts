@@ -64,13 +64,19 @@ export class PolicyModule {
     }
     for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
       if (from !== 'env' || !IMPORTS.has(`${kind} ${name}`)) {
-        throw new Fault('SP_POLICY_MODULE', `The policy module imports ${from}.${name}, which a policy has no use for.`);
+        throw new Fault(
+          'SP_POLICY_MODULE',
+          `The policy module imports ${from}.${name}, which a policy has no use for.`,
+        );
       }
     }
     const exported = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
     for (const name of EXPORTS) {
       if (exported.get(name) !== 'function') {
-        throw new Fault('SP_POLICY_MODULE', `The policy module does not export ${name}: it is not one of \`opa build\`.`);
+        throw new Fault(
+          'SP_POLICY_MODULE',
+          `The policy module does not export ${name}: it is not one of \`opa build\`.`,
+        );
       }
     }
     return new PolicyModule(module, amended.memoryPages);
@@ -93,7 +99,10 @@ export class PolicyModule {
     const major = exports.opa_wasm_abi_version?.value;
     const minor = exports.opa_wasm_abi_minor_version?.value;
     if (major !== 1 || (minor !== 2 && minor !== 3)) {
-      throw new Fault('SP_POLICY_MODULE', `The policy module speaks ABI ${major}.${minor}; Sallyport speaks 1.2 and 1.3.`);
+      throw new Fault(
+        'SP_POLICY_MODULE',
+        `The policy module speaks ABI ${major}.${minor}; Sallyport speaks 1.2 and 1.3.`,
+      );
     }
     return exports;
   }

@@ -258,9 +258,7 @@ function printable(character: string): string {
   if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character)) return character;
   const code = character.codePointAt(0) as number;
   if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
-  return code < 0x1_0000
-    ? `\\u${code.toString(16).padStart(4, '0')}`
-    : `\\U${code.toString(16).padStart(8, '0')}`;
+  return code < 0x1_0000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\U${code.toString(16).padStart(8, '0')}`;
 }
 
 function literalOf(number: RegoNumber): string {
