@@ -5,7 +5,7 @@
  * Plain JavaScript on purpose: an old Node must be able to read it.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -106,19 +106,39 @@ function commandAndDirectory(command) {
   return { name, directory: existsSync(absolute) ? realpathSync(absolute) : absolute };
 }
 
+/**
+ * The npm or npx that started us, if one did: it stands two processes up, and does not pass signals on. The gateway watches
+ * it and drains when it is gone (cli/run.ts), as if it had been told to stop itself.
+ */
+function npmAbove() {
+  if (process.env.npm_command === undefined || process.platform !== 'linux') return undefined;
+  try {
+    let pid = process.ppid;
+    for (let step = 0; step < 4 && pid > 1; step++) {
+      if (/(?:^|[/\0 ])np[mx](?:[-. \0]|$)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))) return pid;
+      // pid (name) state ppid …; the name may hold anything but ends with the last parenthesis.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      pid = Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]);
+    }
+  } catch {
+    // No /proc here: nothing to watch.
+  }
+  return undefined;
+}
+
 /** Becomes the new process where Node can (same pid, so signals and kill -9 mean what they say); else waits for it. */
 function handOver(node, words) {
+  const above = process.env.SALLYPORT_LAUNCHER ?? npmAbove();
   if (typeof process.execve === 'function') {
     try {
-      process.execve(node, [node, ...words], process.env);
+      process.execve(node, [node, ...words], { ...process.env, ...(above && { SALLYPORT_LAUNCHER: String(above) }) });
     } catch {
       // Not on this platform: fall through to a child.
     }
   }
-  // The child watches its parent: when this process dies without a word, it drains (see cli/run.ts).
   const child = spawn(node, words, {
     stdio: 'inherit',
-    env: { ...process.env, SALLYPORT_LAUNCHER: String(process.pid) },
+    env: { ...process.env, SALLYPORT_LAUNCHER: String(above ?? process.pid) },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {

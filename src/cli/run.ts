@@ -6,7 +6,7 @@ import { answering, EXIT } from './command.ts';
 import { paint } from './terminal.ts';
 
 /** How often the process that started us is looked for, when it could not become us. */
-const LAUNCHER_CHECK_MS = 500;
+const LAUNCHER_CHECK_MS = 250;
 
 export function registerRun(root: Command): void {
   root
@@ -65,16 +65,28 @@ function watchSignals(gateway: Gateway, done: () => void): void {
   });
 }
 
-/** The launcher on an old Node is our parent and passes signals on; if it is killed without a word, so that nobody does, drain. */
+/**
+ * npx, or the launcher on an old Node, stands between us and whoever started us. If it is ended without a word to us, nobody
+ * would ever stop this gateway: drain then.
+ */
 function watchLauncher(stop: () => void): void {
   const launcher = Number(process.env.SALLYPORT_LAUNCHER);
   if (!Number.isInteger(launcher) || launcher <= 1) return;
   const timer = setInterval(() => {
-    if (process.ppid === launcher) return;
+    if (isAlive(launcher)) return;
     clearInterval(timer);
     stop();
   }, LAUNCHER_CHECK_MS);
   timer.unref();
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** What nobody foresaw ends the process: a gateway in an unknown state must not decide. Nothing unrecorded was forwarded. */
