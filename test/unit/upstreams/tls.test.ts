@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { UpstreamSettings } from '../../../src/config/settings.ts';
 import { Fault } from '../../../src/faults/fault.ts';
@@ -106,6 +107,15 @@ it('names the host, resumes nothing and leaves nothing to the environment', () =
   expect(
     UpstreamTls.forUpstream(upstreamSettings('https://localhost'), '127.0.0.1', keyOf).options.servername,
   ).toBeUndefined();
+});
+
+it('looks again at what Node made of the handshake', () => {
+  const tls = UpstreamTls.forUpstream(upstreamSettings('https://localhost'), 'localhost', keyOf);
+  const socket = (authorized: boolean, reused: boolean) =>
+    ({ authorized, authorizationError: null, isSessionReused: () => reused }) as unknown as TLSSocket;
+  expect(tls.refusal(socket(true, false))).toBeUndefined();
+  expect(tls.refusal(socket(false, false))?.code).toBe('SP_UPSTREAM_CERTIFICATE');
+  expect(tls.refusal(socket(true, true))?.code).toBe('SP_UPSTREAM_CERTIFICATE');
 });
 
 it('a device without a key cannot be known', () => {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type Limits, type UpstreamSettings } from '../../../src/config/settings.ts';
 import type { Body } from '../../../src/exchange/arrival.ts';
+import type { Sealed } from '../../../src/exchange/sealed.ts';
 import { type Dial, dialler, parseOrigin } from '../../../src/upstreams/dial.ts';
 import type { HttpUpstream } from '../../../src/upstreams/http-upstream.ts';
 import { UndiciUpstream } from '../../../src/upstreams/undici-upstream.ts';
@@ -93,6 +94,14 @@ describe('what the upstream is sent', () => {
     }
     expect(server.connections.length).toBe(0);
   });
+});
+
+it('sends nothing that was not sealed', async () => {
+  const { server, upstream } = await cloud(({ socket }) => socket.write(response('')));
+  const { message, permitted } = await sealedMessage();
+  const forged = { message, permitted } as unknown as Sealed;
+  expect(await faultCode(upstream.request(forged, new AbortController().signal))).toBe('SP_EXCHANGE_UNPROVEN');
+  expect(server.connections.length).toBe(0);
 });
 
 describe('streamed bodies', () => {
@@ -297,6 +306,34 @@ describe('what comes back', () => {
   });
 });
 
+describe('an answer that never ends is cut by its bytes, not by the clock', () => {
+  it.each([
+    ['in its reason phrase', 'HTTP/1.1 200 ', 'O', /responseHeaderBytes/],
+    ['in chunk extensions', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;', 'e', /mostly framing/],
+    ['in a chunk size', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n', '0', /mostly framing/],
+  ])('%s', async (_name, head, filler, why) => {
+    let written = 0;
+    const { server, upstream } = await cloud(
+      ({ socket }) => {
+        socket.write(head);
+        const block = filler.repeat(16_384);
+        const more = () => {
+          while (!socket.destroyed && socket.write(block)) written += block.length;
+        };
+        socket.on('drain', more);
+        more();
+      },
+      { timeoutMs: 20_000 },
+      { responseBytes: 100_000 },
+    );
+    const fault = await send(upstream).catch((thrown: unknown) => thrown);
+    expect(fault).toMatchObject({ code: 'SP_UPSTREAM_TOO_LARGE', message: expect.stringMatching(why) });
+    await until(() => server.connections[0]?.closed === true);
+    // Mostly what the kernel buffered on both sides.
+    expect(written).toBeLessThan(10_000_000);
+  });
+});
+
 describe('the device leaves', () => {
   it('and the upstream sees its connection closed', async () => {
     const { server, upstream } = await cloud(() => undefined);
@@ -326,6 +363,22 @@ describe('the device leaves', () => {
     await Promise.all([first, third]);
     expect(server.received).not.toContain('/second');
     expect(server.received).toContain('/third');
+  });
+
+  it('while the connection is being made: not a byte is written on it', async () => {
+    const server = await new RawServer(({ socket }) => socket.write(response('x'))).listen();
+    opened.push(server);
+    const origin = parseOrigin(`http://127.0.0.1:${server.port}`, false);
+    const slow: Dial = (done) => setTimeout(() => dialler(origin, undefined, 1_000)(done), 50);
+    const upstream = new UndiciUpstream(upstreamSettings(origin.url), origin, slow, DEFAULT_LIMITS, Date.now);
+    opened.push(upstream);
+    const device = new AbortController();
+    const sending = faultCode(send(upstream, { signal: device.signal, path: '/left' }));
+    setImmediate(() => device.abort());
+    expect(await sending).toBe('SP_EXCHANGE_CANCELLED');
+    await until(() => upstream.status.inFlight === 0 && server.connections.length > 0);
+    expect(text((await send(upstream, { path: '/next' })).body)).toBe('x');
+    expect(server.received).not.toContain('/left');
   });
 
   it('before: nothing is even connected', async () => {
