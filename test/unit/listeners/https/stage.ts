@@ -55,6 +55,8 @@ export interface Wish {
   readonly limits?: Partial<Limits>;
   readonly deny?: (arrival: Arrival) => Reason | undefined;
   readonly forward?: (arrival: Arrival) => Reply | Promise<Reply>;
+  /** Instead of `forward`: what gets the sealed message itself. */
+  readonly forwardSealed?: (sealed: Sealed) => Promise<Reply>;
   readonly admit?: (peer: Peer) => Reason | undefined;
   readonly attend?: (session: Session) => void;
   readonly listener?: Partial<HttpsListenerOptions>;
@@ -154,6 +156,7 @@ function ports(wish: Wish, seen: Seen[]): Partial<Gate> {
     },
     forwarder: {
       forward: async (sealed) => {
+        if (wish.forwardSealed) return wish.forwardSealed(sealed);
         const { arrival } = Sealed.assert(sealed).permitted.identified;
         seen.push({ arrival, kind: arrival.body.kind, body: await textOf(arrival) });
         if (wish.forward) return wish.forward(arrival);
