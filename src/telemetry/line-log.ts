@@ -4,16 +4,11 @@
  */
 import { pino } from 'pino';
 import type { Level } from '../faults/catalogue.ts';
+import { LineWriter, type LogDestination } from './line-writer.ts';
 import { logFields } from './log-fields.ts';
 import { printable } from './printable.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
-
-/** Takes finished lines, newline included. A human-readable mode is a destination that rewrites them. */
-export interface LogDestination {
-  write(line: string): void;
-  flushSync?(): void;
-}
 
 export interface LineLogOptions {
   readonly level: Level;
@@ -21,19 +16,16 @@ export interface LineLogOptions {
   readonly gateway?: string;
   /** A file descriptor, or where lines go instead. Default: standard output. */
   readonly destination?: number | LogDestination;
-  /** Told how many bytes of lines were dropped because nobody read them. */
-  readonly onDrop?: (bytes: number) => void;
+  /** Told how many characters of lines were dropped because nobody read them. */
+  readonly onDrop?: (characters: number) => void;
 }
-
-/** Bytes of lines kept for a slow reader. */
-const MAX_BUFFERED_BYTES = 1_048_576;
 
 export class LineLog {
   readonly #target: LogDestination;
   readonly #logger: ReturnType<typeof pino>;
 
   constructor({ level, gateway, destination = 1, onDrop }: LineLogOptions) {
-    this.#target = typeof destination === 'number' ? descriptor(destination, onDrop) : destination;
+    this.#target = typeof destination === 'number' ? new LineWriter(destination, onDrop) : destination;
     this.#logger = pino(
       {
         level,
@@ -72,18 +64,6 @@ export class LineLog {
 
   /** Writes what is buffered, now. For the end of the process. */
   flush(): void {
-    try {
-      this.#target.flushSync?.();
-    } catch {
-      // Nobody reads any more: there is nowhere left to say so.
-    }
+    this.#target.flushSync?.();
   }
-}
-
-function descriptor(number: number, onDrop: LineLogOptions['onDrop']): LogDestination {
-  const stream = pino.destination({ dest: number, sync: false, maxLength: MAX_BUFFERED_BYTES });
-  stream.on('drop', (line: unknown) => onDrop?.(String(line).length));
-  // A closed pipe (`sallyport run | head`) ends the log, not the gateway.
-  stream.on('error', () => {});
-  return stream;
 }

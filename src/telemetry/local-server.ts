@@ -60,7 +60,7 @@ export class LocalServer {
     this.#server.on('checkContinue', (request, response) => this.#respond(request, response));
   }
 
-  /** Resolves with the address in use, `host:port` (port 0: any). Throws SP_GATEWAY_LISTEN. */
+  /** Resolves with the address in use, `host:port`; port 0 asks for a free one. Throws SP_GATEWAY_LISTEN. */
   listen(): Promise<string> {
     const { host, port } = this.#options.address;
     return new Promise((resolve, reject) => {

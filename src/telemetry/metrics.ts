@@ -120,11 +120,11 @@ const DEFINITIONS = {
     labels: [],
     help: 'Outcomes of permitted exchanges since the start that found the ledger’s queue full.',
   },
-  logDroppedBytes: {
-    name: 'sallyport_log_dropped_bytes_total',
+  logDropped: {
+    name: 'sallyport_log_dropped_characters_total',
     type: 'counter',
     labels: [],
-    help: 'Bytes of log lines that nobody read in time.',
+    help: 'Characters of log lines that nobody read in time.',
   },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -156,7 +156,7 @@ export class Metrics {
   readonly ledgerCommitSeconds = new Histogram<[]>(DEFINITIONS.ledgerCommitSeconds, [], COMMIT_SECONDS);
   readonly ledgerQueued = new Gauge<[]>(DEFINITIONS.ledgerQueued, []);
   readonly ledgerLostOutcomes = new Gauge<[]>(DEFINITIONS.ledgerLostOutcomes, []);
-  readonly logDroppedBytes = new Counter<[]>(DEFINITIONS.logDroppedBytes, []);
+  readonly logDropped = new Counter<[]>(DEFINITIONS.logDropped, []);
   readonly #process = new ProcessGauges();
 
   /** @param upstreams names of the configured upstreams */
@@ -209,7 +209,7 @@ export class Metrics {
       this.ledgerCommitSeconds,
       this.ledgerQueued,
       this.ledgerLostOutcomes,
-      this.logDroppedBytes,
+      this.logDropped,
       this.#process,
     ];
     return series.map((one) => one.render()).join('');

@@ -107,6 +107,14 @@ describe('a ledger that a crash cannot have left so', () => {
     }
   });
 
+  it('is not opened: bytes no record can contain, but whole records after them', async () => {
+    const files = await filled(4);
+    const changed = Buffer.from(content(files));
+    changed[changed.indexOf('thermo-1')] = 0;
+    replace(files, changed);
+    await expect(openIn(files)).rejects.toMatchObject(broken);
+  });
+
   it('is not opened: a record removed or repeated', async () => {
     const lines = content(await filled(4))
       .toString()

@@ -132,7 +132,9 @@ describe('an attacked ledger', () => {
     for (const target of lines) {
       const { ok, firstProblem } = await verify(built(lines.filter((one) => one !== target)));
       expect(ok).toBe(target.seq === head.seq);
-      if (target.seq !== head.seq && target.line > 1) expect(firstProblem).toMatchObject({ seq: target.seq });
+      if (target.seq !== head.seq && target.line > 1) {
+        expect(firstProblem).toMatchObject({ kind: 'missing', seq: target.seq });
+      }
     }
     const { ok, firstProblem } = await verify(built(lines.slice(0, -1)), { expectHead: head });
     expect(ok).toBe(false);
@@ -146,8 +148,13 @@ describe('an attacked ledger', () => {
       const at = below(lines.length);
       const rows = lines.toSpliced(at, 0, { ...from, name: lines[at]!.name });
       if (rows.every((one, index) => one.text === lines[index]?.text)) continue;
-      expect((await verify(built(rows))).ok).toBe(false);
+      const { firstProblem } = await verify(built(rows));
+      expect(firstProblem?.kind).toMatch(/^(missing|repeated|file-missing|malformed)$/);
     }
+    expect((await verify(built(lines.toSpliced(9, 0, lines[8]!)))).firstProblem).toMatchObject({
+      kind: 'repeated',
+      seq: 9,
+    });
   });
 
   it('a record replaced with its hash computed anew: detected at the next', async () => {

@@ -1,4 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Arrival } from '../../../src/exchange/arrival.ts';
 import { Denied, Failed } from '../../../src/exchange/outcome.ts';
@@ -9,6 +12,7 @@ import { openLog } from '../../../src/telemetry/log.ts';
 import { MAX_TEXT, printable } from '../../../src/telemetry/printable.ts';
 import { NAUGHTY } from './naughty-strings.ts';
 
+const ROOT = new URL('../../../', import.meta.url).pathname;
 const CANARY = 'SN-1-canary';
 
 function collected(level: 'debug' | 'info' | 'warn' | 'error' = 'debug') {
@@ -189,6 +193,8 @@ describe('values', () => {
       sign: Symbol('x'),
     });
     expect(JSON.stringify(line).length).toBeLessThan(10_000);
+    expect(JSON.stringify(line.circle)).toBe('{"self":{"self":{"self":{"self":"[deep]"}}}}');
+    expect(JSON.stringify(line.looped).match(/"cause"/g)?.length).toBeLessThanOrEqual(5);
     expect(line).toMatchObject({
       trap: { fine: '[unreadable]' },
       call: '[function]',
@@ -215,27 +221,61 @@ describe('levels and destinations', () => {
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['c', 'd']);
   });
 
-  it('a line written just before the end of the process is not lost', () => {
-    const source = new URL('../../../src/telemetry/log.ts', import.meta.url).href;
-    const script = `import { openLog } from ${JSON.stringify(source)}; openLog('info').error({ event: 'fatal' }, 'last'); process.exit(1);`;
-    const root = new URL('../../../', import.meta.url).pathname;
-    const flags = ['--permission', `--allow-fs-read=${root}*`, '--input-type=module', '-e', script];
-    const { stdout, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8' });
-    expect(stderr).toBe('');
-    expect(JSON.parse(stdout)).toMatchObject({ level: 'error', event: 'fatal', msg: 'last' });
+  const SOURCE = JSON.stringify(new URL('../../../src/telemetry/log.ts', import.meta.url).href);
+  const FLAGS = [
+    '--permission',
+    `--allow-fs-read=${ROOT}*`,
+    `--allow-fs-read=${realpathSync(join(ROOT, 'node_modules'))}/*`,
+    '--input-type=module',
+    '-e',
+  ];
+  const whole = (script: string) => `import { openLog } from ${SOURCE}; const log = openLog('info'); ${script}`;
+
+  /** Runs a script that has `log`; its standard output goes where the shell says. */
+  function run(script: string, redirection = '') {
+    const command = `{ "$@" "$SCRIPT"; echo "$?" >&2; } ${redirection}`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', command, 'bash', process.execPath, ...FLAGS], {
+      encoding: 'utf8',
+      env: { ...process.env, SCRIPT: whole(script) },
+      maxBuffer: 1e8,
+    });
+    return { code: stderr.trim(), lines: stdout.split('\n').slice(0, -1) };
+  }
+
+  it('lines written just before the end of the process are not lost', () => {
+    const { code, lines } = run("log.info({}, 'first'); log.error({ event: 'fatal' }, 'last'); process.exit(1);");
+    expect(code).toBe('1');
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['first', 'last']);
   });
 
+  it('lines come in order and whole, however many', () => {
+    const { lines } = run(
+      'for (let n = 0; n < 5000; n++) { log.info({ n }, "line"); if (n % 500 === 0) await new Promise(setImmediate); }',
+    );
+    expect(lines.map((line) => JSON.parse(line).n)).toEqual(Array.from({ length: 5_000 }, (_, n) => n));
+  });
+
+  const flood = "for (let n = 0; n < 20000; n++) log.info({ n }, 'line'); setTimeout(() => process.exit(7), 300);";
+
   it('a reader that went away does not end the process', () => {
-    const source = new URL('../../../src/telemetry/log.ts', import.meta.url).href;
-    const script = `import { openLog } from ${JSON.stringify(source)}; const log = openLog('info');
-      for (let n = 0; n < 20000; n++) log.info({ n }, 'line');
-      setTimeout(() => process.exit(7), 200);`;
-    const command = `"${process.execPath}" --input-type=module -e "$SCRIPT" | head -1 >/dev/null; echo \${PIPESTATUS[0]}`;
-    const { stdout } = spawnSync('bash', ['-c', command], {
-      encoding: 'utf8',
-      env: { ...process.env, SCRIPT: script },
-    });
-    expect(stdout.trim()).toBe('7');
+    expect(run(flood, '| head -1 >/dev/null').code).toBe('7');
+  });
+
+  it('a full disk does not end the process, or keep it from ending', () => {
+    expect(run(`${flood} setTimeout(() => log.info({}, 'again'), 290);`, '>/dev/full').code).toBe('7');
+  });
+
+  it('a reader that stands still costs lines, not memory, and does not keep the process from ending', async () => {
+    const script = `let n = 0;
+      const timer = setInterval(() => { for (let i = 0; i < 5000; i++) log.info({ n: n++ }, 'line'); }, 5);
+      setTimeout(() => process.exit(process.memoryUsage.rss() < 400e6 ? 7 : 8), 1000);`;
+    const child = spawn(process.execPath, [...FLAGS, whole(script)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    child.stdout.pause();
+    try {
+      expect(await once(child, 'exit')).toEqual([7, null]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 });
 
