@@ -24,6 +24,7 @@ configuration := {"segments": {
 				"/v1/twice": {"GET": [4, 5]},
 				"/v1/day": {"GET": [6]},
 				"/v1/narrow": {"WS": [7]},
+				"/v1/answers": {"GET": [12]},
 			},
 			"shapes": {
 				"5": [{
@@ -66,7 +67,7 @@ configuration := {"segments": {
 			{
 				"over": _any_protocol,
 				"direction": _both,
-				"when": {"Monday": [[360, 1320]], "Tuesday": [[0, 60], [1380, 1440]]},
+				"when": {"Monday": [[360, 1320]], "Tuesday": [[0, 60], [1380, 1440]], "Wednesday": [[90, 100]]},
 				"obligations": _plain("day").obligations,
 			},
 			{
@@ -79,6 +80,7 @@ configuration := {"segments": {
 			_plain("own-file"),
 			_plain("one-file"),
 			_plain("files"),
+			{"over": _any_protocol, "direction": {"toDevice": true}, "obligations": _plain("answers").obligations},
 		],
 		"reach": {"cameras": {
 			"index": object.union(_nothing, {"literal": {"/v1/still": {"GET": [0]}}}),

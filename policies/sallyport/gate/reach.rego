@@ -3,9 +3,7 @@ package sallyport.gate
 # Device to device: the message names another device, so no route of the segment applies, only its reach.
 
 grant := object.union(_reach.actions[min(_reachable)], {"upstream": concat("", ["device:", input.target.device])}) if {
-	_reaching
 	input.target.device != ""
-	_target_known
 }
 
 # Also given for a target that nobody registered: a device that guesses names cannot tell those that exist from others.

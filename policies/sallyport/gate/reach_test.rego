@@ -42,8 +42,9 @@ test_a_target_that_is_not_active if {
 
 test_a_target_that_is_no_name if {
 	every device in ["", null, false, 5] {
-		verdict := _to({"device": device, "segment": "cameras"}, "GET", "/v1/still")
-		verdict.allow == false
+		target := {"device": device, "segment": "cameras"}
+		_to(target, "GET", "/v1/still").allow == false
+		_to(target, "POST", "/v1/telemetry").allow == false
 	}
 }
 

@@ -5,13 +5,9 @@ package sallyport.gate
 # description: |
 #   What would allow this message, as obligations. Of several routes that hold, the most specific one decides where the
 #   message goes and what is taken out of it; an added route never takes away what another one allows.
-grant := _segment.routes[min(_holding)].obligations if not _reaching
+grant := _segment.routes[min(_holding)].obligations
 
-denials contains "no-route" if {
-	_segment
-	not _reaching
-	count(_matching) == 0
-}
+denials contains "no-route" if count(_matching) == 0
 
 denials contains "protocol-not-allowed" if {
 	count(_holding) == 0
@@ -31,7 +27,8 @@ denials contains "outside-schedule" if {
 	not _open(_segment.routes[rank])
 }
 
-# Routes whose verb and path match, by rank: the most specific one has the lowest.
+# Routes whose verb and path match, by rank: the most specific one has the lowest. Undefined if no route applies at all,
+# because the segment is unknown or the message is for another device.
 _matching := _ranks(_segment.index) if not _reaching
 
 # Those of them whose every condition is met.

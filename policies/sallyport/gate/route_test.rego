@@ -32,3 +32,9 @@ test_a_channel_may_be_opened_whichever_way_it_carries if {
 	_permits(_frame("/v1/commands", "toCloud", 0), "sensors/commands")
 	_frame("/v1/commands", "toCloud", -1) == _denied(["direction-not-allowed"])
 }
+
+# Only a WebSocket is opened; a request without a payload is a message like any other.
+test_a_request_is_no_channel if {
+	_request("GET", "/v1/answers") == _denied(["direction-not-allowed"])
+	_permits(_decide({"action": {"resource": "/v1/answers", "direction": "toDevice"}}), "sensors/answers")
+}

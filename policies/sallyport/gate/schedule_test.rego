@@ -14,6 +14,12 @@ test_closed if {
 	}
 }
 
+test_minutes_count if {
+	_permits(_at("2026-11-25T01:39:00Z"), "sensors/day")
+	_at("2026-11-25T01:29:00Z") == _denied(["outside-schedule"])
+	_at("2026-11-25T01:40:00Z") == _denied(["outside-schedule"])
+}
+
 test_a_time_that_is_none if {
 	every time in ["", "noon", "2026-13-45T00:00:00Z"] {
 		_at(time) == _denied(["outside-schedule"])
