@@ -75,6 +75,8 @@ function version(): string {
 }
 
 if (import.meta.main) {
+  // Whatever any command creates is for its owner alone.
+  process.umask(0o077);
   try {
     await program().parseAsync();
   } catch (error) {
