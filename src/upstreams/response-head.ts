@@ -41,7 +41,10 @@ export function judgeResponse(raw: RawResponseHead, method: string, limits: Limi
   const length = declaredLength(headers, bodiless, status);
   if (length !== undefined && length > limits.responseBytes && !bodiless) throw new Fault('SP_UPSTREAM_TOO_LARGE');
   const passed: (readonly [string, string])[] = [];
+  const nominated = String(headers.connection ?? '').toLowerCase();
   for (const name of PASSED_DOWN) {
+    // RFC 9110 section 7.6.1: what Connection names ends at this hop.
+    if (nominated.includes(name)) continue;
     let value: unknown = headers[name];
     if (value === undefined) continue;
     // RFC 9110 section 5.3: of these only Cache-Control is a list that may come in several fields.

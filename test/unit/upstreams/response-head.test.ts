@@ -110,6 +110,17 @@ describe('judgeResponse', () => {
     expect(headers).toContainEqual(['cache-control', 'a, b']);
   });
 
+  it('drops what Connection names', () => {
+    const { headers } = judged({
+      ...LENGTH,
+      connection: ['close, ETag', 'location'],
+      etag: '"1"',
+      location: '/a',
+      'retry-after': '1',
+    });
+    expect(headers).toEqual([['retry-after', '1']]);
+  });
+
   it.each(['http://evil/', '//evil', '/\\evil', '\\evil', 'evil', '?a', '', '/a b', 'javascript:x'])(
     'drops the location %j',
     (location) => {
