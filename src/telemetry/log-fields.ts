@@ -39,12 +39,30 @@ export function logFields(fields: Readonly<Record<string, unknown>>): Record<str
 function copyEntries(source: object, depth: number): Record<string, LogValue> {
   const result: Record<string, LogValue> = Object.create(null);
   const keys = Object.keys(source);
-  for (const key of keys.slice(0, MAX_ENTRIES)) {
-    const value = FORBIDDEN.has(key.toLowerCase().replaceAll(/[-_]/g, '')) ? REDACTED : copyOwn(source, key, depth);
-    if (value !== undefined) result[printable(key, MAX_KEY)] = value;
+  for (const key of keys.length > MAX_ENTRIES ? keys.slice(0, MAX_ENTRIES) : keys) {
+    const { name, forbidden } = ruleFor(key);
+    const value = forbidden ? REDACTED : copyOwn(source, key, depth);
+    if (value !== undefined) result[name] = value;
   }
   if (keys.length > MAX_ENTRIES) result['…'] = `${keys.length - MAX_ENTRIES} more`;
   return result;
+}
+
+interface KeyRule {
+  readonly name: string;
+  readonly forbidden: boolean;
+}
+
+/** The keys of our own code are few and come again with every line; whatever else there is does not grow the table. */
+const RULES = new Map<string, KeyRule>();
+const MAX_RULES = 512;
+
+function ruleFor(key: string): KeyRule {
+  const known = RULES.get(key);
+  if (known) return known;
+  const rule = { name: printable(key, MAX_KEY), forbidden: FORBIDDEN.has(key.toLowerCase().replaceAll(/[-_]/g, '')) };
+  if (RULES.size < MAX_RULES && key.length <= MAX_KEY) RULES.set(key, rule);
+  return rule;
 }
 
 function copyOwn(source: object, key: string, depth: number): LogValue | undefined {
