@@ -58,12 +58,18 @@ export class PolicyDecider implements Decider {
     const decision = policy.decide(input, this.#sentinel, BigInt(arrival.receivedAt) * 1_000_000n);
     if (!decision.allow) return decision;
     const { upstream, privacy, rate } = decision.obligations;
-    if (!this.#options.knowsUpstream(upstream)) throw unmet('an upstream', upstream);
+    // A message goes to the device that it names and that can be reached, or to none: policy cannot divert it to another.
+    const exists = upstream.startsWith(DEVICE)
+      ? target?.id === upstream.slice(DEVICE.length)
+      : this.#options.knowsUpstream(upstream);
+    if (!exists) throw unmet('an upstream', upstream);
     if (privacy !== undefined && !this.#options.knowsPrivacy(privacy)) throw unmet('a privacy rule', privacy);
     if (rate && !again && !rates.take(rate, device.id)) return { allow: false, reasons: ['rate-limited'] };
     return decision;
   }
 }
+
+const DEVICE = 'device:';
 
 function unmet(what: string, name: string): Fault {
   return new Fault('SP_POLICY_OBLIGATION', `The verdict names ${what} that is not configured: ${name.slice(0, 64)}.`);

@@ -4,44 +4,68 @@ import type { RateObligation } from '../exchange/obligations.ts';
 interface Bucket {
   tokens: number;
   atMs: number;
-  readonly perSecond: number;
-  readonly burst: number;
+  perSecond: number;
+  burst: number;
 }
 
 /** Buckets at a time: 100,000 devices with one route each. */
 const MAX_BUCKETS = 100_000;
+/** How many of the longest unused ones are looked at to make room: a flood of new ones must not cost a search each. */
+const MAX_SEARCHED = 16;
 
 export class RateLimits {
   readonly #monotonicMs: () => number;
+  readonly #maxBuckets: number;
+  /** The longest unused first. */
   readonly #buckets = new Map<string, Bucket>();
 
-  /** @param monotonicMs milliseconds that never go back */
-  constructor(monotonicMs: () => number) {
+  /**
+   * @param monotonicMs milliseconds that never go back
+   * @param maxBuckets bound on the buckets that are not full
+   */
+  constructor(monotonicMs: () => number, maxBuckets: number = MAX_BUCKETS) {
     this.#monotonicMs = monotonicMs;
+    this.#maxBuckets = maxBuckets;
   }
 
   /** Takes one token of the device's bucket. False: the rate is used up, or there is no room to count it. */
   take({ bucket: name, perSecond, burst }: RateObligation, device: string): boolean {
     const now = this.#monotonicMs();
+    // Ids of devices hold no spaces, so no other pair makes the same key.
     const key = `${name} ${device}`;
     let bucket = this.#buckets.get(key);
-    if (bucket === undefined || bucket.perSecond !== perSecond || bucket.burst !== burst) {
-      if (bucket === undefined && this.#buckets.size >= MAX_BUCKETS && !this.#forgetFull(now)) return false;
+    if (bucket === undefined) {
+      if (this.#buckets.size >= this.#maxBuckets && !this.#makeRoom(now)) return false;
       bucket = { tokens: burst, atMs: now, perSecond, burst };
-      this.#buckets.set(key, bucket);
+    } else {
+      this.#buckets.delete(key);
+      refill(bucket, now);
+      // Another rate under the same name gives no new tokens: two routes could take turns to refill it.
+      bucket.perSecond = perSecond;
+      bucket.burst = burst;
+      bucket.tokens = Math.min(bucket.tokens, burst);
     }
-    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1_000) * perSecond);
-    bucket.atMs = now;
+    this.#buckets.set(key, bucket);
     if (bucket.tokens < 1) return false;
     bucket.tokens -= 1;
     return true;
   }
 
-  /** A full bucket says nothing that its absence does not. Returns whether there is room now. */
-  #forgetFull(now: number): boolean {
-    for (const [key, { tokens, atMs, perSecond, burst }] of this.#buckets) {
-      if (tokens + ((now - atMs) / 1_000) * perSecond >= burst) this.#buckets.delete(key);
+  /** A full bucket says nothing that its absence does not; one that is not full must stay, or its device starts afresh. */
+  #makeRoom(now: number): boolean {
+    let searched = 0;
+    for (const [key, bucket] of this.#buckets) {
+      refill(bucket, now);
+      if (bucket.tokens >= bucket.burst) this.#buckets.delete(key);
+      searched += 1;
+      if (searched >= MAX_SEARCHED) break;
     }
-    return this.#buckets.size < MAX_BUCKETS;
+    return this.#buckets.size < this.#maxBuckets;
   }
+}
+
+function refill(bucket: Bucket, now: number): void {
+  const elapsed = Math.max(0, now - bucket.atMs);
+  bucket.tokens = Math.min(bucket.burst, bucket.tokens + (elapsed / 1_000) * bucket.perSecond);
+  bucket.atMs = now;
 }

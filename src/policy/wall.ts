@@ -35,8 +35,8 @@ export interface PolicySource {
   readonly print?: (line: string) => void;
 }
 
-/** Time for compiling, instantiating and loading data, which may be megabytes. */
-const LOAD_TIMEOUT_MS = 10_000;
+/** Compiling, instantiating and loading data, which may be megabytes, may take this many times as long as a decision. */
+const LOAD_FACTOR = 100;
 /** A verdict is some hundred bytes. */
 const MAX_VERDICT_BYTES = 16_384;
 
@@ -87,7 +87,7 @@ export class ActivePolicy {
   static load(source: PolicySource): ActivePolicy {
     const data = dataBytes(source.data);
     try {
-      return withinTime(LOAD_TIMEOUT_MS, () => {
+      return withinTime(source.limits.policyTimeoutMs * LOAD_FACTOR, () => {
         const module = PolicyModule.compile(source.wasm, AMENDMENTS);
         const host = new BuiltinTable();
         const bare = PolicyInstance.bare(module, host, source.limits.policyMemoryBytes);

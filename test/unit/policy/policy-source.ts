@@ -16,6 +16,7 @@ import {
   joinBodies,
   joinSections,
   sectionsOf,
+  unsigned,
 } from '../../../src/policy/engine/wasm-binary.ts';
 import type { PolicySource } from '../../../src/policy/wall.ts';
 
@@ -66,6 +67,15 @@ export function withFunction(wasm: Uint8Array, name: string, instructions: reado
   bodies[at] = join([body.subarray(0, instructionsAt(body)), Uint8Array.from(instructions)]);
   sections[code] = { id: CODE_SECTION, content: joinBodies(bodies) };
   return joinSections(sections);
+}
+
+/** The instruction that calls a function by its name. */
+export function callTo(wasm: Uint8Array, name: string): number[] {
+  const sections = sectionsOf(wasm);
+  const imported = importsOf(sections).functions.indexOf(name);
+  const index = imported >= 0 ? imported : functionNames(sections).get(name);
+  if (index === undefined) throw new Error(`no function ${name}`);
+  return [0x10, ...unsigned(index)];
 }
 
 /** Without the names of its functions. */
