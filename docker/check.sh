@@ -17,7 +17,7 @@ cleanup() {
 trap cleanup EXIT
 
 echo "base image: Debian bookworm"
-mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm "$scratch/base.tar" >/dev/null
+mmdebstrap --quiet --variant=minbase --include=ca-certificates,libatomic1 bookworm "$scratch/base.tar" >/dev/null
 base=$(buildah from scratch)
 containers+=("$base")
 buildah add -q "$base" "$scratch/base.tar" / >/dev/null

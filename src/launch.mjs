@@ -46,7 +46,21 @@ function prepare() {
     );
     process.exit(EXIT_USAGE);
   }
+  checkBundledNode();
   process.stderr.write(`sallyport: installed in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
+}
+
+/** The packaged Node links libatomic, which not every system has. */
+function checkBundledNode() {
+  const bundled = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
+  if (!existsSync(bundled)) return;
+  const result = spawnSync(bundled, ['--version'], { encoding: 'utf8' });
+  if (result.status === 0) return;
+  process.stderr.write(
+    `sallyport: the packaged Node does not start: ${(result.stderr || result.error?.message || '').trim()}\n` +
+      `If it misses libatomic.so.1: apt-get install libatomic1 (Debian, Ubuntu) or dnf install libatomic (Fedora).\n`,
+  );
+  process.exit(EXIT_USAGE);
 }
 
 /** This Node if it is new enough, else the one among the dependencies. */

@@ -3,7 +3,7 @@
  * system: it goes with its process, kill -9 included, so there is no stale lock file to judge. POSIX drops such a lock
  * when the process closes any descriptor of the file: nothing but SQLite may ever open it.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../faults/fault.ts';
@@ -27,6 +27,8 @@ export class DirectoryLock {
       mkdirSync(join(directory, 'run'), { recursive: true, mode: 0o700 });
       database = new DatabaseSync(lockFile(directory), { timeout: ACQUIRE_TIMEOUT_MS });
       database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+      // By its path: a descriptor of our own would give the lock back when it is closed.
+      chmodSync(lockFile(directory), 0o600);
       return new DirectoryLock(database);
     } catch (thrown) {
       database?.close();
