@@ -24,8 +24,8 @@ const LIMITS: Limits = {
   connectionsPerDevice: 200,
   webSocketMessageBytes: MESSAGE_BYTES,
   webSocketCompression: true,
-  requestTimeoutMs: 2_000,
-  webSocketPingIntervalMs: 1_000,
+  requestTimeoutMs: 4_000,
+  webSocketPingIntervalMs: 5_000,
 };
 const OFFER = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits';
 
