@@ -40,8 +40,6 @@ export class Writer {
   /** Undefined while no file can be trusted. */
   #file: LedgerFile | undefined;
   #at: Position = EMPTY;
-  /** Sequence number of the current file's header. */
-  #firstSeq = 0;
   /** Where the file before the current one ended, if this writer began the current one. */
   #before: Position | undefined;
   /** A file that was begun in vain and could not be removed. */
@@ -106,6 +104,11 @@ export class Writer {
     await this.#begin('failure');
   }
 
+  /** Sequence number of the current file's header. Read off its name, so that it cannot outlive a file that was removed. */
+  get #firstSeq(): number {
+    return Number(this.#at.file.slice(0, 16));
+  }
+
   async close(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
@@ -119,7 +122,6 @@ export class Writer {
     if (end) {
       this.#file = end.file;
       this.#at = { seq: end.seq, hash: end.hash, file: end.name, bytes: end.bytes };
-      this.#firstSeq = Number(end.name.slice(0, 16));
       if (end.stream !== stream) {
         throw new Fault('SP_LEDGER_BROKEN', 'The folder holds another stream of the ledger.', {
           details: { file: end.name, stream: end.stream, expected: stream },
@@ -163,7 +165,6 @@ export class Writer {
     }
     this.#file = file;
     this.#before = before;
-    this.#firstSeq = seq;
     this.#at = { seq, hash: line.hash, file: name, bytes: line.text.length };
   }
 
