@@ -1,18 +1,18 @@
 /**
  * The `opa` tool, for people who write policy: check, test and build. Only the command line comes here; the gateway itself
  * runs without child processes and needs no opa, because the compiled module is committed.
- *
- * Sources are copied to a temporary folder first: a module holds the paths of its sources, so the same policy built
- * elsewhere would otherwise be another module.
  */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { basename, delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { Fault } from '../faults/fault.ts';
+import { BUILTINS } from './builtins/table.ts';
+import { COMPILE_TIME_BUILTINS, NATIVE_BUILTINS } from './native-builtins.ts';
+import { digests, type Stage, sha256, withStage } from './rego-sources.ts';
 import { INPUT_SCHEMA } from './schema.ts';
 
 /** The version that made the committed module; any 1.x of at least MINIMUM_MINOR is accepted for policies of one's own. */
@@ -28,9 +28,6 @@ export const SHIPPED_ENTRYPOINT = 'sallyport/gate/verdict';
 
 const TIMEOUT_MS = 120_000;
 const MAX_OUTPUT_BYTES = 16_777_216;
-const MAX_SOURCE_FILES = 1_000;
-const MAX_SOURCE_BYTES = 1_048_576;
-const MAX_DEPTH = 16;
 const MAX_MODULE_BYTES = 67_108_864;
 
 export interface OpaTool {
@@ -139,7 +136,9 @@ export async function buildPolicy(
   if (!out.endsWith('.wasm')) throw new Fault('SP_USAGE', `A module's name ends in .wasm, and ${out} does not.`);
   return staged(sources, false, tool, async ({ opa, folder, files }) => {
     const bundle = join(folder, '.bundle.tar.gz');
-    const flags = ['-t', 'wasm', ...entrypoints.flatMap((entrypoint) => ['-e', entrypoint]), '-o', bundle];
+    const capabilities = await ownCapabilities(opa, folder);
+    const asked = entrypoints.flatMap((entrypoint) => ['-e', entrypoint]);
+    const flags = ['-t', 'wasm', '--capabilities', capabilities, ...asked, '-o', bundle];
     const report = await run(opa.path, ['build', ...flags, ...files], folder);
     if (!report.ok) throw new Fault('SP_POLICY_TOOL', `opa build failed:\n${report.output}`);
     const module = moduleOf(await readFile(bundle));
@@ -155,36 +154,20 @@ export async function buildPolicy(
   });
 }
 
+/** A file that tells opa which built-ins this gateway has; one that it lacks is then an error with its place. */
+async function ownCapabilities(opa: OpaTool, folder: string): Promise<string> {
+  const report = await run(opa.path, ['capabilities', '--current'], folder);
+  if (!report.ok) throw new Fault('SP_POLICY_TOOL', `opa does not tell its capabilities:\n${report.output}`);
+  const all = JSON.parse(report.output) as { readonly builtins: readonly { readonly name: string }[] };
+  const known = new Set([...COMPILE_TIME_BUILTINS, ...NATIVE_BUILTINS, ...BUILTINS.keys()]);
+  const path = join(folder, '.capabilities.json');
+  await writeFile(path, JSON.stringify({ ...all, builtins: all.builtins.filter(({ name }) => known.has(name)) }));
+  return path;
+}
+
 /** Path of the manifest that belongs to a module. */
 export function manifestPath(module: string): string {
   return `${module.slice(0, -'.wasm'.length)}.json`;
-}
-
-/**
- * What a build of these sources would list in its manifest. Needs no opa: a stale module shows without it.
- * @throws Fault SP_POLICY_TOOL if a source cannot be read
- */
-export async function sourceDigests(sources: readonly string[]): Promise<Readonly<Record<string, string>>> {
-  return withStage(sources, false, ({ folder, files }) => digests(folder, files));
-}
-
-async function digests(folder: string, files: readonly string[]): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
-  for (const file of files) found[file] = await sha256(await readFile(join(folder, file)));
-  return found;
-}
-
-/** Lowercase hex. A name for bytes, nothing that protects them. */
-export async function sha256(bytes: Uint8Array): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', new Uint8Array(bytes))).toString('hex');
-}
-
-interface Stage {
-  readonly folder: string;
-  /** Name of each source inside the folder. */
-  readonly labels: readonly string[];
-  /** All files, sorted, relative to the folder. */
-  readonly files: readonly string[];
 }
 
 async function staged<Result>(
@@ -195,60 +178,6 @@ async function staged<Result>(
 ): Promise<Result> {
   const opa = tool ?? (await findOpa());
   return withStage(sources, withTests, (stage) => work({ ...stage, opa }));
-}
-
-/** Copies the .rego files of the sources to a temporary folder, each source under the name of its last path segment. */
-async function withStage<Result>(
-  sources: readonly string[],
-  withTests: boolean,
-  work: (stage: Stage) => Promise<Result>,
-): Promise<Result> {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-policy-'));
-  try {
-    const labels: string[] = [];
-    const files: string[] = [];
-    for (const source of sources) {
-      const label = freeLabel(basename(resolve(source)), labels);
-      const found = await regoFiles(resolve(source), label, withTests);
-      if (found.length === 0) throw new Fault('SP_POLICY_TOOL', `There is no .rego file in ${source}.`);
-      labels.push(label);
-      for (const [from, to] of found) {
-        await mkdir(dirname(join(folder, to)), { recursive: true });
-        await copyFile(from, join(folder, to));
-        files.push(to);
-      }
-    }
-    if (files.length > MAX_SOURCE_FILES) throw new Fault('SP_POLICY_TOOL', `More than ${MAX_SOURCE_FILES} sources.`);
-    return await work({ folder, labels, files: files.sort() });
-  } catch (thrown) {
-    if (thrown instanceof Fault) throw thrown;
-    throw new Fault('SP_POLICY_TOOL', (thrown as Error).message, { cause: thrown });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function freeLabel(wanted: string, taken: readonly string[]): string {
-  let label = wanted;
-  for (let count = 2; taken.includes(label); count++) label = `${count}-${wanted}`;
-  return label;
-}
-
-/** Pairs of real path and path in the stage. Hidden files and symbolic links inside a folder are not followed. */
-async function regoFiles(path: string, label: string, withTests: boolean, depth = 0): Promise<[string, string][]> {
-  const facts = await stat(path);
-  if (facts.isDirectory()) {
-    if (depth > MAX_DEPTH) throw new Fault('SP_POLICY_TOOL', `${path} is nested too deeply.`);
-    const found: [string, string][] = [];
-    for (const entry of await readdir(path, { withFileTypes: true })) {
-      if (entry.name.startsWith('.') || !(entry.isDirectory() || entry.isFile())) continue;
-      found.push(...(await regoFiles(join(path, entry.name), `${label}/${entry.name}`, withTests, depth + 1)));
-    }
-    return found;
-  }
-  if (!path.endsWith('.rego') || (!withTests && path.endsWith('_test.rego'))) return [];
-  if (facts.size > MAX_SOURCE_BYTES) throw new Fault('SP_POLICY_TOOL', `${path} is larger than 1 MiB.`);
-  return [[path, label]];
 }
 
 /** Runs opa. A non-zero exit is a report; not starting, dying by a signal and taking too long are faults. */

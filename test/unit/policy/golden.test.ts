@@ -16,11 +16,10 @@ import {
   SHIPPED_ENTRYPOINT,
   SHIPPED_MODULE,
   SHIPPED_SOURCE,
-  sha256,
-  sourceDigests,
   TESTED_OPA_VERSION,
   testPolicy,
 } from '../../../src/policy/opa-tool.ts';
+import { sha256, sourceDigests } from '../../../src/policy/rego-sources.ts';
 import { goldenCases, goldenConfiguration, shippedPolicy, type Verdict, verdictOf } from './shipped-policy.ts';
 
 const cases = goldenCases();
@@ -76,7 +75,10 @@ describe('the committed module', () => {
   });
 
   test('was made from these sources', async () => {
-    expect(await sourceDigests([SHIPPED_SOURCE]), 'run `sallyport policy build --shipped`').toEqual(manifest.sources);
+    expect(
+      await sourceDigests([SHIPPED_SOURCE]),
+      'run `npx sallyport policy build -o policies/compiled/policy.wasm`',
+    ).toEqual(manifest.sources);
   });
 
   test.skipIf(opa?.version !== TESTED_OPA_VERSION)('is what a build gives, byte for byte', async () => {

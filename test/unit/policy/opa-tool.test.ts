@@ -20,9 +20,9 @@ import {
   manifestPath,
   SHIPPED_ENTRYPOINT,
   SHIPPED_SOURCE,
-  sourceDigests,
   testPolicy,
 } from '../../../src/policy/opa-tool.ts';
+import { sourceDigests } from '../../../src/policy/rego-sources.ts';
 import { goldenCases, goldenConfiguration, policyFrom, verdictOf } from './shipped-policy.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sallyport-opa-tool-'));
@@ -161,6 +161,19 @@ deny contains "outside-schedule" if {
     expect(denied).toBeGreaterThan(20);
   });
 
+  test('as docs/policy.md shows one is checked, formatted, tested and built', async () => {
+    const page = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8');
+    const [rules, tests] = [...page.matchAll(/```rego\n(.*?)```/gs)].map((match) => match[1]!);
+    const own = source({ 'maintenance.rego': rules!, 'maintenance_test.rego': tests! }, 'policy');
+    const out = join(folder, 'policy.wasm');
+    expect(await checkPolicy([SHIPPED_SOURCE, own], opa)).toEqual({ ok: true, output: '' });
+    expect(await formattedPolicy([own], opa)).toEqual({ ok: true, output: '' });
+    expect((await testPolicy([SHIPPED_SOURCE, own], {}, opa)).ok).toBe(true);
+    const manifest = await buildPolicy({ sources: [SHIPPED_SOURCE, own], entrypoints: [SHIPPED_ENTRYPOINT], out }, opa);
+    expect(Object.keys(manifest.sources)).toContain('policy/maintenance.rego');
+    expect(Object.keys(manifest.sources)).not.toContain('policy/maintenance_test.rego');
+  });
+
   test('gives the same bytes wherever its sources lie, and as often as it is built', async () => {
     const modules: Buffer[] = [];
     for (const place of ['here/own', 'there/below/own', 'here/own']) {
@@ -184,6 +197,19 @@ deny contains "outside-schedule" if {
     });
     expect(readFileSync(out, 'utf8')).toBe('the last good one');
     expect(readdirSync(folder).sort()).toEqual(['own', 'policy.wasm']);
+  });
+
+  test.each([
+    'http.send({"method": "get", "url": "https://x"})',
+    'opa.runtime()',
+    'rand.intn("a", 2)',
+    'json.patch({}, [])',
+  ])('with a built-in that the gateway does not have is refused with its place: %s', async (call) => {
+    const own = source({ 'a.rego': `package sallyport.custom\n\ndeny contains "policy-denied" if ${call}\n` });
+    const out = join(folder, 'policy.wasm');
+    const built = buildPolicy({ sources: [SHIPPED_SOURCE, own], entrypoints: [SHIPPED_ENTRYPOINT], out }, opa);
+    const where = `own/a.rego:3: rego_type_error: undefined function ${call.split('(')[0]}`;
+    await expect(built).rejects.toMatchObject({ code: 'SP_POLICY_TOOL', message: expect.stringContaining(where) });
   });
 
   test('without the entrypoint is refused', async () => {
