@@ -89,6 +89,9 @@ export class Gateway {
       deviceTrust: () => this.#deviceTrust(),
     });
     this.#gate = this.#gateFor(parts.provision);
+    this.#metrics.policyRevision.set(parts.provision.revision);
+    this.#metrics.ledgerQueued.from(() => this.#ledger.queued);
+    this.#metrics.ledgerLostOutcomes.from(() => this.#ledger.lostOutcomes);
     this.#registry.onChange(({ id }) => void this.#sessions.reconsiderDevice(id));
     this.#admin = new AdminServer(this.#directory, this.#operations());
   }
@@ -101,8 +104,11 @@ export class Gateway {
     const provided = await provision(directory);
     const { settings } = provided;
     const lock = DirectoryLock.acquire(directory);
-    const log = openLog(settings.log.level);
-    const metrics = new Metrics();
+    const metrics = new Metrics(settings.upstreams.keys());
+    const log = openLog(settings.log.level, {
+      gateway: settings.gateway,
+      onDrop: (characters) => metrics.logDropped.addMany(characters),
+    });
     let store: SqliteStore | undefined;
     try {
       store = SqliteStore.open(join(directory, 'state', 'registry.db'));
@@ -113,7 +119,10 @@ export class Gateway {
         maxFileBytes: settings.limits.ledgerFileBytes,
         maxQueue: settings.limits.ledgerQueue,
         onCommit: (records, bytes, tookMicros) => metrics.ledgerCommit(records, bytes, tookMicros),
-        onFailure: (fault) => log.error({ code: fault.code, remedy: fault.entry.remedy }, fault.message),
+        onFailure: (fault) => {
+          metrics.ledgerFailures.add();
+          log.error({ code: fault.code, remedy: fault.entry.remedy }, fault.message);
+        },
       });
       const [last] = await tail(folder, 1);
       const floor = Math.max(BUILT_AT, last && 'time' in last ? last.time : 0);
@@ -172,6 +181,8 @@ export class Gateway {
       this.#https?.setSecureContext(this.#tls());
       this.#provision = next;
       this.#gate = this.#gateFor(next);
+      this.#metrics.policyRevision.set(next.revision);
+      for (const name of next.settings.upstreams.keys()) this.#metrics.upstreamRequests.declare(name);
       await this.#registry.refresh();
       const before = this.#sessions.size;
       await this.#sessions.reconsiderAll();
@@ -206,7 +217,9 @@ export class Gateway {
     await this.#local?.close();
     await this.#store.close();
     this.#lock.release();
+    this.#metrics.close();
     this.log.info({ event: 'stopped' }, 'stopped');
+    this.log.flush();
   }
 
   #gateFor({ settings, revision, policy, data, keys }: Provision): Gate {
@@ -227,6 +240,7 @@ export class Gateway {
         inspects: (segment) => data.inspects(segment),
         knowsUpstream: (name) => upstreams.has(name) || name.startsWith('device:'),
         knowsPrivacy: (name) => privacy.has(name) || name === 'unchanged',
+        onDecided: (tookMicros) => this.#metrics.decisionSeconds.observe(tookMicros / 1e6),
         reachableDevice: (id) => (this.#deviceAddress(id) ? this.#registry.byId(id) : undefined),
       }),
       transformer: new PrivacyTransformer({
@@ -241,10 +255,11 @@ export class Gateway {
       now: Date.now,
       micros: () => Math.round(performance.now() * 1_000),
       decisionId: () => randomUUIDv7(),
-      observe: (arrival, outcome, device, tookMicros) => {
+      observe: (arrival, outcome, { device, obligations, tookMicros }) => {
         this.#tally.observe(arrival, outcome, device, Date.now());
         this.#metrics.exchange(arrival, outcome, tookMicros);
-        this.log.outcome(arrival, outcome, device);
+        if (obligations) this.#metrics.upstream(obligations.upstream, outcome);
+        this.log.outcome(arrival, outcome, device, obligations?.quiet);
       },
     };
   }
@@ -256,7 +271,16 @@ export class Gateway {
       admit: (peer) => this.#identifier.admit(peer),
       pass: (arrival) => pass(arrival, this.#gate),
       reconsider: (arrival) => reconsider(arrival, this.#gate),
-      attend: (session) => this.#sessions.attend(session),
+      attend: (session) => {
+        const signOff = this.#sessions.attend(session);
+        this.#metrics.connections.add(1, session.protocol);
+        let open = true;
+        return () => {
+          if (open) this.#metrics.connections.add(-1, session.protocol);
+          open = false;
+          signOff();
+        };
+      },
       drop: (reason, peer) => {
         this.#metrics.drop(reason);
         this.log.drop(reason, peer);

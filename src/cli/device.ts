@@ -229,7 +229,7 @@ async function credentials(
     }
     return { certificatePem: certificate };
   }
-  const term = termOf(options.days);
+  const term = { ...termOf(options.days), serves: options.address !== undefined };
   const authority = await Authority.open(directory);
   if (options.csr !== undefined) return authority.signRequest(id, readOperatorFile(options.csr).toString('utf8'), term);
   return authority.issueDevice(id, { ...term, keyType: options.keyType });

@@ -81,6 +81,8 @@ export async function initialise(directory: string, options: InitOptions): Promi
   for (const folder of ['', 'certs', 'keys', 'policy', 'state', 'ledger', 'run', 'devices'])
     makeFolder(join(directory, folder));
   const authority = await Authority.create(directory, `Sallyport ${name}`);
+  // There from the start: Node takes a permission for a folder that does not exist for one for a file.
+  makeFolder(join(directory, 'ca', 'trusted'));
   const names = options.serverName.filter((one) => !isAddress(one));
   const server = await authority.issueServer([name, ...names], options.serverName.filter(isAddress));
   writeNewFolder(join(directory, 'certs', 'listener'), {

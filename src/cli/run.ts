@@ -92,6 +92,7 @@ function isAlive(pid: number): boolean {
 /** What nobody foresaw ends the process: a gateway in an unknown state must not decide. Nothing unrecorded was forwarded. */
 function fatal(gateway: Gateway, thrown: unknown): void {
   const fault = Fault.from(thrown);
-  gateway.log.error({ code: fault.code, error: thrown instanceof Error ? thrown.stack : String(thrown) }, 'fatal');
+  gateway.log.error({ code: fault.code, error: thrown }, 'fatal');
+  gateway.log.flush();
   process.exit(EXIT.no);
 }

@@ -74,7 +74,11 @@ export interface Gate {
   /** A UUIDv7. */
   decisionId(): string;
   /** Told once per exchange, for metrics and logs. */
-  observe(arrival: Arrival, outcome: Outcome, device: Device | undefined, tookMicros: number): void;
+  observe(
+    arrival: Arrival,
+    outcome: Outcome,
+    facts: { readonly device?: Device; readonly obligations?: Obligations; readonly tookMicros: number },
+  ): void;
 }
 
 /** A live connection or channel of a device. */

@@ -99,7 +99,12 @@ class Entry {
   }
 
   close(outcome: Outcome): Outcome {
-    this.#gate.observe(this.#arrival, outcome, this.device, this.#gate.micros() - this.#startedMicros);
+    const { device, obligations } = this;
+    this.#gate.observe(this.#arrival, outcome, {
+      ...(device && { device }),
+      ...(obligations && { obligations }),
+      tookMicros: this.#gate.micros() - this.#startedMicros,
+    });
     return outcome;
   }
 

@@ -22,6 +22,8 @@ export interface PolicyDeciderOptions {
   readonly inspects: (segment: string) => boolean;
   readonly knowsUpstream: (name: string) => boolean;
   readonly knowsPrivacy: (name: string) => boolean;
+  /** Told how long each evaluation took, microseconds. */
+  readonly onDecided?: (tookMicros: number) => void;
   /** The device that a message names, if it is registered, active and has an address: policy is told of no other. */
   readonly reachableDevice: (id: string) => Device | undefined;
 }
@@ -55,7 +57,9 @@ export class PolicyDecider implements Decider {
       ...(target && { target }),
       ...(document && { document }),
     });
+    const started = performance.now();
     const decision = policy.decide(input, this.#sentinel, BigInt(arrival.receivedAt) * 1_000_000n);
+    this.#options.onDecided?.((performance.now() - started) * 1_000);
     if (!decision.allow) return decision;
     const { upstream, privacy, rate } = decision.obligations;
     // A message goes to the device that it names and that can be reached, or to none: policy cannot divert it to another.

@@ -13,7 +13,7 @@
 export function canonicalNumber(literal: string): string | undefined {
   const value = Number(literal);
   if (!(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) return undefined;
-  const canonical = value === 0 ? '0' : String(value);
+  const canonical = String(value);
   return canonical === literal || sameDecimal(literal, canonical) ? canonical : undefined;
 }
 

@@ -172,6 +172,13 @@ export class Metrics {
     else this.exchanges.add(protocol, 'failed', outcome.fault.code);
   }
 
+  /** A permitted message, by where it went and what became of it. */
+  upstream(name: string, outcome: Outcome): void {
+    if (outcome.kind === 'denied') return;
+    const result = outcome.kind === 'failed' ? outcome.fault.code : upstreamOutcome(outcome.reply.reply.status);
+    this.upstreamRequests.add(name.startsWith('device:') ? 'device' : name, result);
+  }
+
   drop(reason: DropReason): void {
     this.#drops.add(reason);
   }

@@ -66,6 +66,10 @@ export interface Term {
   readonly now?: number;
 }
 
+export interface DeviceTerm extends Term {
+  readonly serves?: boolean;
+}
+
 export class Authority {
   /** PEM. */
   readonly certificate: string;
@@ -122,15 +126,18 @@ export class Authority {
     return authority;
   }
 
-  /** A certificate and key for a device. Throws SP_DEVICE_ID, SP_USAGE. */
-  async issueDevice(id: string, options: Term & { readonly keyType?: KeyType } = {}): Promise<IssuedDevice> {
+  /**
+   * A certificate and key for a device. Throws SP_DEVICE_ID, SP_USAGE.
+   * @param options `serves`: other devices call it (device to device), so the certificate is for serverAuth too
+   */
+  async issueDevice(id: string, options: DeviceTerm & { readonly keyType?: KeyType } = {}): Promise<IssuedDevice> {
     checkedDeviceId(id);
     const keys = await generateKeys(options.keyType ?? 'p256');
     return { ...(await this.#forDevice(id, keys.publicKey, options)), keyPem: await keyToPem(keys.privateKey) };
   }
 
   /** A certificate for a device that made its own key (PKCS#10 PEM). Throws SP_DEVICE_ID, SP_CERTIFICATE_INVALID, SP_USAGE. */
-  async signRequest(id: string, requestPem: string, options: Term = {}): Promise<IssuedDevice> {
+  async signRequest(id: string, requestPem: string, options: DeviceTerm = {}): Promise<IssuedDevice> {
     checkedDeviceId(id);
     return this.#forDevice(id, provenKeyOf(requestPem), options);
   }
@@ -164,8 +171,10 @@ export class Authority {
     return this.#withKeys(name, [{ type: 'url', value }], ExtendedKeyUsage.clientAuth, options);
   }
 
-  async #forDevice(id: string, key: PublicKeyType, term: Term): Promise<IssuedDevice> {
-    const made = await this.#issue(id, key, [{ type: 'url', value: urnOf(id) }], ExtendedKeyUsage.clientAuth, term);
+  async #forDevice(id: string, key: PublicKeyType, term: DeviceTerm): Promise<IssuedDevice> {
+    const { clientAuth, serverAuth } = ExtendedKeyUsage;
+    const purposes = term.serves === true ? [clientAuth, serverAuth] : [clientAuth];
+    const made = await this.#issue(id, key, [{ type: 'url', value: urnOf(id) }], purposes, term);
     // What the gateway would refuse is not handed out.
     const credential = credentialOf(new Uint8Array(made.rawData), MAX_ISSUED_BYTES);
     return { certificatePem: pemOf(made), caPem: this.certificate, credential };
@@ -173,7 +182,7 @@ export class Authority {
 
   async #withKeys(name: string, names: JsonGeneralName[], purpose: ExtendedKeyUsage, term: Term): Promise<Issued> {
     const keys = await generateKeys('p256');
-    const made = await this.#issue(name, keys.publicKey, names, purpose, term);
+    const made = await this.#issue(name, keys.publicKey, names, [purpose], term);
     return { certificatePem: pemOf(made), keyPem: await keyToPem(keys.privateKey), caPem: this.certificate };
   }
 
@@ -181,7 +190,7 @@ export class Authority {
     name: string,
     publicKey: PublicKeyType,
     names: JsonGeneralName[],
-    purpose: ExtendedKeyUsage,
+    purposes: ExtendedKeyUsage[],
     { days = DEFAULT_DAYS, now = Date.now() }: Term,
   ): Promise<X509Certificate> {
     if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) {
@@ -192,7 +201,7 @@ export class Authority {
     const extensions: Extension[] = [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([purpose]),
+      new ExtendedKeyUsageExtension(purposes),
       new SubjectAlternativeNameExtension(names),
       await SubjectKeyIdentifierExtension.create(publicKey),
       await AuthorityKeyIdentifierExtension.create(this.#parsed.publicKey),
