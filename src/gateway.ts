@@ -210,7 +210,10 @@ export class Gateway {
   async #close(): Promise<void> {
     this.#ready = false;
     clearInterval(this.#sweeping);
-    await this.#https?.close(this.#provision.settings.limits.drainTimeoutMs);
+    const drained = this.#https?.close(this.#provision.settings.limits.drainTimeoutMs);
+    // A WebSocket never ends by itself: its device is told to come back later.
+    this.#sessions.closeWhere(({ protocol }) => protocol === 'websocket', 'draining');
+    await drained;
     await this.#forwarder.close();
     await this.#ledger.close();
     await this.#admin.close();
