@@ -28,6 +28,7 @@ export class Connection implements Session {
   #ending = false;
   #closed = false;
   #upgraded = false;
+  #stalled = false;
   #stalledMs = 0;
   #signOff: () => void = () => {};
 
@@ -123,9 +124,10 @@ export class Connection implements Session {
   tick(elapsedMs: number): void {
     if (this.#closed || this.#upgraded) return;
     this.#current?.tick(elapsedMs);
-    // What was written is still in our memory: the peer does not read.
-    this.#stalledMs = this.#socket.writableLength > 0 ? this.#stalledMs + elapsedMs : 0;
-    if (this.#stalledMs >= this.#context.limits.requestTimeoutMs) this.close('slow-peer');
+    // What was written a tick ago is still in our memory: the peer does not read.
+    this.#stalledMs = this.#stalled ? this.#stalledMs + elapsedMs : 0;
+    this.#stalled = this.#socket.writableLength > 0;
+    if (this.#stalled && this.#stalledMs >= this.#context.limits.requestTimeoutMs) this.close('slow-peer');
   }
 
   /** The gateway is stopping: ends at once if nothing is under way. */
@@ -140,7 +142,7 @@ export class Connection implements Session {
     while (exchange !== undefined && !this.#closed) {
       this.#current = exchange;
       const goesOn: boolean = await exchange.run(last);
-      this.#stalledMs = 0;
+      this.#stalled = false;
       // Behind a refused request may stand what its sender meant to be its body: nothing queued is looked at.
       if (!goesOn) break;
       exchange = this.#queue.shift();

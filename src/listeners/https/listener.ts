@@ -231,7 +231,7 @@ export class HttpsListener {
   #tick(): void {
     const now = performance.now();
     // Time in which we did not get to look is not the peers' time.
-    const elapsedMs = Math.min(now - this.#tickedAt, 2 * TICK_MS);
+    const elapsedMs = Math.min(now - this.#tickedAt, TICK_MS);
     this.#tickedAt = now;
     this.#doorstep.tick(elapsedMs);
     for (const connection of this.#connections.values()) connection.tick(elapsedMs);

@@ -48,7 +48,7 @@ export async function writeAnswer(
 
 async function writeSlices(response: ServerResponse, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES) {
-    if (!response.write(bytes.subarray(at, at + SLICE_BYTES))) await drained(response);
+    await written(response, bytes.subarray(at, at + SLICE_BYTES));
   }
 }
 
@@ -57,27 +57,30 @@ async function writeStream(
   stream: AsyncIterable<Uint8Array>,
   length: number | undefined,
 ): Promise<void> {
-  let written = 0;
+  let total = 0;
   for await (const chunk of stream) {
-    written += chunk.byteLength;
+    total += chunk.byteLength;
     // More than announced would be read as the next response.
-    if (length !== undefined && written > length) throw new Fault('SP_UPSTREAM_RESPONSE');
-    if (!response.write(chunk)) await drained(response);
+    if (length !== undefined && total > length) throw new Fault('SP_UPSTREAM_RESPONSE');
+    await writeSlices(response, chunk);
   }
-  if (length !== undefined && written !== length) throw new Fault('SP_UPSTREAM_RESPONSE');
+  if (length !== undefined && total !== length) throw new Fault('SP_UPSTREAM_RESPONSE');
 }
 
-function drained(response: ServerResponse): Promise<void> {
-  if (response.destroyed) throw new Fault('SP_EXCHANGE_CANCELLED');
+/** Resolves when the kernel has the octets, so that a peer that does not read costs one slice of our memory. */
+function written(response: ServerResponse, octets: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    const settle = (): void => {
-      response.off('drain', settle).off('close', settle);
-      if (response.destroyed) reject(new Fault('SP_EXCHANGE_CANCELLED'));
+    const settle = (error?: Error | null): void => {
+      response.off('close', gone);
+      if (error) reject(error);
       else resolve();
     };
-    response.on('drain', settle).on('close', settle);
+    const gone = (): void => settle(new Fault('SP_EXCHANGE_CANCELLED'));
+    response.on('close', gone);
+    if (response.destroyed) gone();
+    else response.write(octets, settle);
   });
 }
 
-/** limits.requestTimeoutMs for each slice: about 2 KiB/s with the defaults, what a narrow-band modem manages. */
-const SLICE_BYTES = 65_536;
+/** One in limits.requestTimeoutMs is enough: about 1 KiB/s with the defaults, less than a narrow-band modem manages. */
+const SLICE_BYTES = 32_768;
