@@ -1,13 +1,11 @@
 /**
  * Finds duplicate keys while a JSON text is scanned, without making a string of any key: one open-addressed table for all
- * objects of a document. Two things keep an attacker from making it slow: the hash is seeded with secrets of this process,
- * and a search that takes more than MAX_PROBES steps refuses the document, so the time is linear whatever happens.
+ * objects of a document. Whatever keys an attacker sends, the time is linear: a search that takes more than MAX_PROBES
+ * steps refuses the document. The hash is seeded, so that nobody can work such keys out in advance.
  */
 import { randomBytes } from 'node:crypto';
 
 const SEED = randomBytes(4).readInt32LE();
-/** Odd, so that multiplying loses nothing; secret, so that collisions cannot be worked out in advance. */
-const MULTIPLIER = randomBytes(4).readInt32LE() | 1;
 
 /** Longest search. At a load of one half, clusters of a good hash stay far below it with a million keys. */
 const MAX_PROBES = 256;
@@ -16,18 +14,24 @@ const SLOT_WIDTH = 4;
 const FIRST_SLOTS = 256;
 const LAST_GENERATION = 0x7fff_ffff;
 
+/** 2^32 divided by the golden ratio, and the mixing constants of MurmurHash3: odd numbers that spread bits well. */
+const GOLDEN = 0x9e37_79b1;
+const MIX_FIRST = 0x85eb_ca6b;
+const MIX_SECOND = 0xc2b2_ae35;
+
 /** Hash of no characters. */
 export const HASH_START = SEED;
 
-/** Takes one more UTF-16 code unit into a hash. The shift makes it non-linear: no two keys collide under every seed. */
+/** Takes one more UTF-16 code unit into a hash. The shift makes it non-linear. */
 export function hashStep(hash: number, code: number): number {
-  const mixed = Math.imul(hash ^ code, MULTIPLIER);
+  const mixed = Math.imul(hash ^ code, GOLDEN);
   return mixed ^ (mixed >>> 15);
 }
 
 /** The finished hash: 30 bits, so that it stays a small integer wherever it is kept. */
 export function hashEnd(hash: number): number {
-  return (hash ^ (hash >>> 13)) & 0x3fff_ffff;
+  const mixed = Math.imul(hash ^ (hash >>> 16), MIX_FIRST);
+  return (mixed ^ (mixed >>> 13)) & 0x3fff_ffff;
 }
 
 export function hashKey(key: string): number {
@@ -85,9 +89,12 @@ export class KeyTable {
     return FLOODED;
   }
 
-  /** Objects of one shape have the same keys: the object moves them apart. */
+  /** Objects of one shape have the same keys at even distances: thorough mixing keeps them from queueing up. */
   #home(object: number, hash: number): number {
-    return ((hash + Math.imul(object, 0x9e37_79b1)) & this.#mask) * SLOT_WIDTH;
+    let mixed = hash ^ Math.imul(object, GOLDEN);
+    mixed = Math.imul(mixed ^ (mixed >>> 16), MIX_FIRST);
+    mixed = Math.imul(mixed ^ (mixed >>> 13), MIX_SECOND);
+    return ((mixed ^ (mixed >>> 16)) & this.#mask) * SLOT_WIDTH;
   }
 
   #put(slot: number, object: number, key: number, hash: number): void {

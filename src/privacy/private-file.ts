@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
-  fchmodSync,
   fstatSync,
   fsyncSync,
   linkSync,
@@ -59,9 +58,9 @@ export function replacePrivateFile(file: string, text: string): void {
 function place(file: string, text: string, put: (draft: string) => void): void {
   const draft = `${file}.${randomBytes(6).toString('hex')}.new`;
   try {
+    // Private from its first moment: a umask can only take rights away.
     const descriptor = openSync(draft, 'wx', OWNER_ONLY);
     try {
-      fchmodSync(descriptor, OWNER_ONLY);
       writeFileSync(descriptor, text);
       fsyncSync(descriptor);
     } finally {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Fault } from '../../../src/faults/fault.ts';
+import { ROOT, TOKEN_WIDTH } from '../../../src/privacy/json-document.ts';
 import { codeOf, parse } from './privacy-fixture.ts';
 
 const refused = (text: string | Uint8Array) => codeOf(() => parse(text));
@@ -113,6 +114,7 @@ describe('parseJson refuses syntax that is not RFC 8259:', () => {
   it.each([
     '"\\ud800"',
     '"\\udc00"',
+    '"\\udc00\\udc00"',
     '"\\ud800\\ud800"',
     '"\\ud800x"',
     '"\\ude00\\ud83d"',
@@ -146,6 +148,10 @@ describe('parseJson refuses duplicate keys', () => {
 
   it('but not the same key in different objects', () => {
     expect(refused('{"a":{"a":{"a":1}},"b":[{"a":1},{"a":2}]}')).toBe('passed');
+  });
+
+  it('nor in thousands of objects of one shape', () => {
+    expect(refused(`[${Array.from({ length: 6_000 }, () => '{"t":1,"v":2}').join()}]`)).toBe('passed');
   });
 
   it('nor keys that only look alike', () => {
@@ -225,6 +231,33 @@ describe('parseJson on numbers', () => {
   ])('%s would lose precision', (literal) => {
     expect(refused(literal)).toBe('SP_PAYLOAD_NUMBER');
     expect(refused(`{"a":${literal}}`)).toBe('SP_PAYLOAD_NUMBER');
+  });
+});
+
+describe('documents', () => {
+  it('stay what they are while others are parsed, refused and outgrow their memory', () => {
+    const texts = Array.from({ length: 500 }, (_, index) => {
+      const items = Array.from(
+        { length: index % 50 === 7 ? 3_000 : index % 9 },
+        (__, item) => `"item-${index}-${item}"`,
+      );
+      return `{"id":"document-${index}","items":[${items.join()}]}`;
+    });
+    const documents = texts.map((text) => {
+      codeOf(() => parse(`${text},`));
+      return parse(text);
+    });
+    for (const [index, document] of documents.entries()) {
+      const id = ROOT + TOKEN_WIDTH;
+      const items = document.after(id + TOKEN_WIDTH);
+      expect(document.json).toBe(texts[index]);
+      expect(document.text(ROOT)).toBe(texts[index]);
+      expect(document.string(id)).toBe('id');
+      expect(document.string(id + TOKEN_WIDTH)).toBe(`document-${index}`);
+      expect(document.string(items)).toBe('items');
+      expect(document.after(ROOT)).toBe(document.tape.length);
+      expect(document.after(items + TOKEN_WIDTH)).toBe(document.tape.length);
+    }
   });
 });
 

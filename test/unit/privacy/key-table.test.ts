@@ -22,6 +22,21 @@ describe('KeyTable', () => {
     expect(table.add(4, 2, 7, source)).toBe(ADDED);
   });
 
+  it('keeps the keys of different objects apart, however many have the same', () => {
+    const table = new KeyTable();
+    table.clear();
+    for (let object = 0; object < 2_000; object += 1) expect(table.add(object, 2, 7, source)).toBe(ADDED);
+    for (let object = 0; object < 2_000; object += 1) expect(table.add(object, 2, 7, source)).toBe(DUPLICATE);
+  });
+
+  it('does not take objects at even distances for an attack', () => {
+    for (let stride = 1; stride <= 2 ** 20; stride *= 2) {
+      const table = new KeyTable();
+      table.clear();
+      for (let index = 0; index < 1_000; index += 1) expect(table.add(index * stride, 2, 7, source)).toBe(ADDED);
+    }
+  });
+
   it('forgets the document before, also when that one was large', () => {
     const table = new KeyTable();
     for (let round = 0; round < 3; round += 1) {

@@ -124,6 +124,7 @@ describe('PrivacyKeys.load', () => {
       { ...good, keys: [{ ...key, secret: secret.slice(1) }] },
       { ...good, keys: [{ ...key, secret: `${secret}A` }] },
       { ...good, keys: [{ ...key, secret: `${secret.slice(0, 42)}=` }] },
+      { ...good, keys: [{ ...key, secret: `${secret}=` }] },
       { ...good, keys: [{ ...key, secret: 7 }] },
       {
         ...good,

@@ -6,28 +6,29 @@ import { minimise } from '../../../src/privacy/minimise.ts';
 import { compileRule } from '../../../src/privacy/selectors.ts';
 import { codeOf, KEYS, parse, ruleOf } from './privacy-fixture.ts';
 
+/** Highest growth of the time when the size doubles. */
 const LIMIT = 2.5;
-const ATTEMPTS = 8;
-/** Large enough that a clock can tell, small enough to repeat. */
-const SIZE = 100_000;
+/** Three doublings at once: what is quadratic grows 64-fold and what is linear 8-fold, and noise does not bridge that. */
+const DOUBLINGS = 3;
+const TIMES = 2 ** DOUBLINGS;
+const SIZE = 25_000;
+const ATTEMPTS = 10;
 
-/** The best of several runs: what else the machine does can only slow a run down. */
-function fastestMs(act: () => unknown): number {
-  let best = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < 5; run += 1) {
-    const started = performance.now();
-    act();
-    best = Math.min(best, performance.now() - started);
-  }
-  return best;
+/** Processor time of this thread: what else the machine does is not in it. */
+function cpuMicros(act: () => unknown, runs: number): number {
+  const before = process.threadCpuUsage();
+  for (let run = 0; run < runs; run += 1) act();
+  const after = process.threadCpuUsage();
+  return after.user + after.system - before.user - before.system;
 }
 
-/** A quadratic step stays above the limit in every attempt; a busy machine does not. */
+/** Growth of the time per doubling: the lowest of several attempts, for caches and the collector are shared with others. */
 function growth(act: (size: number) => () => unknown): number {
+  const [small, large] = [act(SIZE), act(SIZE * TIMES)];
   let lowest = Number.POSITIVE_INFINITY;
-  const [once, twice] = [act(SIZE), act(2 * SIZE)];
-  for (let attempt = 0; attempt < ATTEMPTS && lowest >= LIMIT; attempt += 1) {
-    lowest = Math.min(lowest, fastestMs(twice) / fastestMs(once));
+  for (let attempt = 0, runs = 16; attempt < ATTEMPTS && lowest >= LIMIT; attempt += 1, runs += 8) {
+    const [largeMicros, smallMicros] = [cpuMicros(large, runs), cpuMicros(small, runs * TIMES)];
+    lowest = Math.min(lowest, ((TIMES * largeMicros) / smallMicros) ** (1 / DOUBLINGS));
   }
   return lowest;
 }
