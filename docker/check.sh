@@ -34,25 +34,27 @@ echo "building docker/Dockerfile"
 buildah build -q --format docker -f docker/Dockerfile -t sallyport-check \
   --build-arg BUILD_IMAGE=localhost/sallyport-base --build-arg RUNTIME_IMAGE=localhost/sallyport-base . >/dev/null
 
-gw="$scratch/gw"
-mkdir "$gw"
-chown 65532:65532 "$gw"
+# A folder of this machine in the place of the volume. Not at /gw: without an engine the image's own volume stays there.
+data="$scratch/data"
+gw="$data/gw"
+mkdir "$data"
+chown 65532:65532 "$data"
 chmod 0755 "$scratch"
 container=$(buildah from localhost/sallyport-check)
 containers+=("$container")
-inside() { buildah run --user 65532:65532 --volume "$gw:/gw:rw" "$container" -- /usr/local/bin/sallyport "$@"; }
+inside() { buildah run --user 65532:65532 --volume "$data:/data:rw" "$container" -- /usr/local/bin/sallyport "$@"; }
 
 port=$((20000 + RANDOM % 20000))
 cloud_port=$((port + 1))
-inside init /gw --cloud "https://localhost:$cloud_port" --cloud-ca authority --https-port "$port" --name container
-inside -C /gw device add thermo-1 --segment sensors
-inside -C /gw demo cloud --port "$cloud_port" --name localhost --json >"$scratch/cloud.log" 2>&1 &
+inside init /data/gw --cloud "https://localhost:$cloud_port" --cloud-ca authority --https-port "$port" --name container
+inside -C /data/gw device add thermo-1 --segment sensors
+inside -C /data/gw demo cloud --port "$cloud_port" --name localhost --json >"$scratch/cloud.log" 2>&1 &
 pids+=($!)
-inside -C /gw run >"$scratch/gateway.log" 2>&1 &
+inside -C /data/gw run >"$scratch/gateway.log" 2>&1 &
 pids+=($!)
 
 for _ in $(seq 100); do
-  inside -C /gw status --json >"$scratch/status.json" 2>/dev/null && break
+  inside -C /data/gw status --json >"$scratch/status.json" 2>/dev/null && break
   sleep 0.2
 done
 grep -q '"ready":true' "$scratch/status.json" || { echo "the gateway did not become ready"; cat "$scratch/gateway.log"; exit 1; }

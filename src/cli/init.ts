@@ -43,7 +43,7 @@ export function registerInit(root: Command): void {
         const directory = resolve(target);
         await initialise(directory, options);
         const shown = relative(process.cwd(), directory) || '.';
-        const here = shown.startsWith('..') ? directory : `./${shown}`;
+        const here = shown.startsWith('..') ? directory : shown === '.' ? '.' : `./${shown}`;
         return {
           json: { directory, configuration: join(directory, CONFIGURATION_FILE) },
           text: `${paint('green', '✓')} ${here} is ready: its authority, certificates, keys and ${CONFIGURATION_FILE}
