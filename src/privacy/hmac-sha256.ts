@@ -1,8 +1,8 @@
 /**
  * HMAC-SHA-256 (RFC 2104 over FIPS 180-4) of short texts, synchronous, in the process. Every message pays for its pseudonyms
- * on the path of a packet: node:crypto needs 2 µs for each, this 0.8 µs, because the two blocks that hold only the key are
+ * on its way: node:crypto needs 1.6 µs for each, this 0.7 µs, because the two blocks that hold only the key are
  * hashed once. Additions, rotations and masks of 32-bit integers only: no branch and no table index depends on a secret.
- * A property test compares every result with node:crypto. Leaves out: streaming, and every other use of SHA-256.
+ * A test compares it with node:crypto at every length around the blocks. Leaves out: streaming, and every other use of SHA-256.
  */
 import { inspect } from 'node:util';
 

@@ -5,18 +5,18 @@
  */
 import type { FaultCode } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
+import { DocumentWriter } from './document-writer.ts';
 import {
   ARRAY,
   ESCAPED_KEY,
   ESCAPED_STRING,
   FALSE,
-  JsonDocument,
+  type JsonDocument,
   KEY,
   NULL,
   NUMBER,
   OBJECT,
   STRING,
-  TOKEN_WIDTH,
   TRUE,
 } from './json-document.ts';
 import { canonicalNumber } from './json-number.ts';
@@ -76,36 +76,21 @@ const EXACT_DIGITS = 15;
 /** Number::toString writes numbers below 10^-6 with an exponent. */
 const PLAIN_FRACTION_DIGITS = 6;
 
-/**
- * Tapes are cut from slabs: memory of its own for each small document would cost more than the parsing. A slab lives as
- * long as one of its documents, so it is small: a slow upstream must not hold much more than what waits for it.
- */
-const SLAB_NUMBERS = 4_096;
-let slab = new Int32Array(SLAB_NUMBERS);
-let slabUsed = 0;
-/** Where each key stands in the text as sent. */
-let origins = new Int32Array(SLAB_NUMBERS / TOKEN_WIDTH);
+/** One table for all documents, which are parsed one after the other. */
 const table = new KeyTable();
 
 class Scanner implements KeySource {
   readonly #text: string;
+  readonly #writer: DocumentWriter;
   readonly #maxDepth: number;
   readonly #maxValues: number;
-  /** The tape under construction stands in here, from #base on. */
-  #tape = slab;
-  #base = slabUsed;
-  #size = 0;
   #values = 0;
   /** The string scanned last has an escape. */
   #hasEscape = false;
-  /** Canonical text of what lies before #copied; the rest is canonical as it stands, or has not been seen yet. */
-  #written = '';
-  #copied = 0;
-  /** By how much the canonical text is shorter so far: places in it are places in the text less this. */
-  #removed = 0;
 
   constructor(text: string, bounds: JsonBounds) {
     this.#text = text;
+    this.#writer = new DocumentWriter(text);
     this.#maxDepth = Math.min(bounds.jsonDepth, DEPTH_CEILING);
     this.#maxValues = bounds.jsonValues;
     table.clear();
@@ -114,18 +99,7 @@ class Scanner implements KeySource {
   document(): JsonDocument {
     const end = this.#skip(this.#value(this.#skip(0), 0));
     if (end !== this.#text.length) this.#refuse('SP_PAYLOAD_SYNTAX', end, 'text after the end');
-    const json = this.#copied === 0 ? this.#text : this.#written + this.#text.slice(this.#copied);
-    return new JsonDocument(json, this.#cut());
-  }
-
-  /** The finished tape. Of a slab made for a large document nothing is left for others. */
-  #cut(): Int32Array {
-    const end = this.#base + this.#size;
-    if (this.#tape.length === SLAB_NUMBERS) {
-      slab = this.#tape;
-      slabUsed = end;
-    }
-    return this.#tape.subarray(this.#base, end);
+    return this.#writer.document();
   }
 
   /** Scans the value at `at`; returns the place after it, as every method below does. */
@@ -134,7 +108,7 @@ class Scanner implements KeySource {
     const code = this.#code(at);
     if (code === QUOTE) {
       const end = this.#string(at);
-      return this.#hasEscape ? this.#escapedString(at, end) : this.#put(STRING, at, end);
+      return this.#hasEscape ? this.#escapedString(at, end) : this.#writer.put(STRING, at, end);
     }
     if (code === OPEN_BRACE) return this.#object(at, depth + 1);
     if (code === OPEN_BRACKET) return this.#array(at, depth + 1);
@@ -144,8 +118,7 @@ class Scanner implements KeySource {
 
   #object(start: number, depth: number): number {
     if (depth > this.#maxDepth) this.#refuse('SP_PAYLOAD_TOO_DEEP', start, 'nested too deep');
-    const token = this.#size;
-    this.#put(OBJECT, start, start);
+    const token = this.#writer.open(OBJECT, start);
     let at = this.#skip(start + 1);
     if (this.#code(at) !== CLOSE_BRACE) {
       for (;;) {
@@ -158,13 +131,12 @@ class Scanner implements KeySource {
         at = this.#skip(at + 1);
       }
     }
-    return this.#close(token, at + 1);
+    return this.#writer.close(token, at + 1);
   }
 
   #array(start: number, depth: number): number {
     if (depth > this.#maxDepth) this.#refuse('SP_PAYLOAD_TOO_DEEP', start, 'nested too deep');
-    const token = this.#size;
-    this.#put(ARRAY, start, start);
+    const token = this.#writer.open(ARRAY, start);
     let at = this.#skip(start + 1);
     if (this.#code(at) !== CLOSE_BRACKET) {
       for (;;) {
@@ -175,7 +147,7 @@ class Scanner implements KeySource {
         at = this.#skip(at + 1);
       }
     }
-    return this.#close(token, at + 1);
+    return this.#writer.close(token, at + 1);
   }
 
   /** A key of the object at token `object`. */
@@ -201,14 +173,11 @@ class Scanner implements KeySource {
     const canonical = JSON.stringify(key);
     const kind = canonical.length === key.length + 2 ? KEY : ESCAPED_KEY;
     this.#addKey(kind, start, start + canonical.length, hashKey(key), object);
-    return this.#replace(start, end, canonical);
+    return this.#writer.replace(start, end, canonical);
   }
 
   #addKey(kind: number, start: number, end: number, hash: number, object: number): number {
-    const token = this.#size;
-    this.#put(kind, start, end);
-    this.#tape[this.#base + token + 3] = hash;
-    origins[token / TOKEN_WIDTH] = start;
+    const token = this.#writer.putKey(kind, start, end, hash);
     const found = table.add(object, token, hash, this);
     if (found === ADDED) return end;
     if (found === DUPLICATE) this.#refuse('SP_PAYLOAD_DUPLICATE_KEY', start, 'a key stands twice in its object');
@@ -216,7 +185,7 @@ class Scanner implements KeySource {
   }
 
   keyAt(token: number): string {
-    const start = origins[token / TOKEN_WIDTH] as number;
+    const start = this.#writer.origin(token);
     return JSON.parse(this.#text.slice(start, this.#string(start))) as string;
   }
 
@@ -224,8 +193,8 @@ class Scanner implements KeySource {
   #escapedString(start: number, end: number): number {
     const value = JSON.parse(this.#text.slice(start, end)) as string;
     const canonical = JSON.stringify(value);
-    this.#put(canonical.length === value.length + 2 ? STRING : ESCAPED_STRING, start, start + canonical.length);
-    return this.#replace(start, end, canonical);
+    this.#writer.put(canonical.length === value.length + 2 ? STRING : ESCAPED_STRING, start, start + canonical.length);
+    return this.#writer.replace(start, end, canonical);
   }
 
   #string(start: number): number {
@@ -282,13 +251,13 @@ class Scanner implements KeySource {
       at = this.#digits(sign === PLUS || sign === MINUS ? at + 2 : at + 1);
       isPlain = false;
     }
-    if (isPlain) return this.#put(NUMBER, start, at);
+    if (isPlain) return this.#writer.put(NUMBER, start, at);
 
     const literal = this.#text.slice(start, at);
     const canonical = canonicalNumber(literal);
     if (canonical === undefined) this.#refuse('SP_PAYLOAD_NUMBER', start, 'a number would lose precision');
-    this.#put(NUMBER, start, start + canonical.length);
-    return this.#replace(start, at, canonical);
+    this.#writer.put(NUMBER, start, start + canonical.length);
+    return this.#writer.replace(start, at, canonical);
   }
 
   /** At least one digit. */
@@ -299,9 +268,9 @@ class Scanner implements KeySource {
   }
 
   #literal(at: number, code: number): number {
-    if (code === 0x74 && this.#text.startsWith('true', at)) return this.#put(TRUE, at, at + 4);
-    if (code === 0x66 && this.#text.startsWith('false', at)) return this.#put(FALSE, at, at + 5);
-    if (code === 0x6e && this.#text.startsWith('null', at)) return this.#put(NULL, at, at + 4);
+    if (code === 0x74 && this.#text.startsWith('true', at)) return this.#writer.put(TRUE, at, at + 4);
+    if (code === 0x66 && this.#text.startsWith('false', at)) return this.#writer.put(FALSE, at, at + 5);
+    if (code === 0x6e && this.#text.startsWith('null', at)) return this.#writer.put(NULL, at, at + 4);
     return this.#refuse('SP_PAYLOAD_SYNTAX', at, 'a value is missing');
   }
 
@@ -312,50 +281,11 @@ class Scanner implements KeySource {
       if (code !== SPACE && code !== 0x0a && code !== 0x0d && code !== 0x09) break;
       at += 1;
     }
-    return at === start ? at : this.#replace(start, at, '');
-  }
-
-  #replace(start: number, end: number, canonical: string): number {
-    this.#written += this.#text.slice(this.#copied, start) + canonical;
-    this.#copied = end;
-    this.#removed += end - start - canonical.length;
-    return end;
+    return at === start ? at : this.#writer.replace(start, at, '');
   }
 
   #code(at: number): number {
     return at < this.#text.length ? this.#text.charCodeAt(at) : END;
-  }
-
-  #put(kind: number, start: number, end: number): number {
-    const at = this.#base + this.#size;
-    if (at + TOKEN_WIDTH > this.#tape.length) {
-      this.#grow();
-      return this.#put(kind, start, end);
-    }
-    this.#tape[at] = kind;
-    this.#tape[at + 1] = start - this.#removed;
-    this.#tape[at + 2] = end - this.#removed;
-    this.#size += TOKEN_WIDTH;
-    this.#tape[at + 3] = this.#size;
-    return end;
-  }
-
-  #close(token: number, end: number): number {
-    this.#tape[this.#base + token + 2] = end - this.#removed;
-    this.#tape[this.#base + token + 3] = this.#size;
-    return end;
-  }
-
-  /** Moves the tape to a slab with room for as much again. */
-  #grow(): void {
-    const larger = new Int32Array(Math.max(SLAB_NUMBERS, this.#size * 2));
-    larger.set(this.#tape.subarray(this.#base, this.#base + this.#size));
-    this.#tape = larger;
-    this.#base = 0;
-    if (larger.length / TOKEN_WIDTH <= origins.length) return;
-    const longer = new Int32Array(larger.length / TOKEN_WIDTH);
-    longer.set(origins);
-    origins = longer;
   }
 
   /** The place helps the author of a device's firmware; the content would leak into the log. */
