@@ -21,6 +21,8 @@ segments:
       mail: { allow: POST /v1/mail, to: cloud, over: [coaps], rate: { limit: 30/min, burst: 5 } }
       office: { allow: GET /v1/office, to: archive, when: { days: [mon, tue], from: "08:00", to: "18:00" }, quiet: true }
       talk: { allow: WS /v1/talk, to: cloud, privacy: unchanged, direction: up }
+      commands: { allow: WS /v1/commands, to: cloud, privacy: unchanged, direction: down, over: [coaps] }
+      parts: { allow: GET /parts/*, to: cloud, privacy: unchanged }
     reach:
       cameras: [GET /v1/still, { allow: "PUT /v1/inbox/{device.id}", privacy: readings }]
   cameras: {}
@@ -97,6 +99,17 @@ describe('a denial, explained', () => {
       'talk: only up',
     ],
     [
+      'the device that the ledger hides',
+      { action: { resource: '/v1/devices/p1.0123456789abcdefABCDEF/config' } },
+      'config: path names another device',
+    ],
+    ['an empty segment', { action: { resource: '/parts/' } }, 'parts: path differs'],
+    [
+      'not the direction, while a channel is opened',
+      { reasons: ['protocol-not-allowed'], action: { verb: 'WS', resource: '/v1/commands', protocol: 'websocket' } },
+      'commands: not over websocket',
+    ],
+    [
       'nothing at all',
       { action: { verb: 'POST', resource: '/v1/telemetry', bytes: 5 } },
       'telemetry: verb and path match',
@@ -153,6 +166,11 @@ describe('the line that would allow it', () => {
       'a word that the ledger hides',
       { action: { resource: '/v2/p1.0123456789abcdefABCDEF/x' } },
       'x: { allow: GET /v2/*/x, to: cloud }',
+    ],
+    [
+      'an id that the ledger hides',
+      { action: { resource: '/v1/devices/p1.0123456789abcdefABCDEF/config' } },
+      'config-2: { allow: GET /v1/devices/*/config, to: cloud }',
     ],
     [
       'a protocol more',
