@@ -69,6 +69,7 @@ export class PrivacyKey implements KeyFacts {
 
 export class PrivacyKeys {
   readonly #keys: readonly PrivacyKey[];
+  #successor: PrivacyKeys | undefined;
 
   /** @throws SP_KEY_INVALID unless exactly one key is active and no id stands twice */
   constructor(keys: readonly PrivacyKey[]) {
@@ -131,6 +132,19 @@ export class PrivacyKeys {
   /** The keys whose tokens are mapped back. */
   get readable(): readonly PrivacyKey[] {
     return this.#keys.filter(({ state }) => state !== 'retired');
+  }
+
+  /**
+   * `next` has taken over. An exchange that began under this ring goes on writing with its key, but the answer it waits for
+   * may hold tokens of a newer one already.
+   */
+  succeededBy(next: PrivacyKeys): void {
+    if (next !== this) this.#successor = next;
+  }
+
+  /** The key to map a token back with: of this ring, else of those that came after it. */
+  readableKey(id: number): PrivacyKey | undefined {
+    return this.readable.find((key) => key.id === id) ?? this.#successor?.readableKey(id);
   }
 
   toJSON(): readonly KeyFacts[] {

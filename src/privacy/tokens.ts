@@ -10,7 +10,7 @@
 import { type CipherGCM, createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto';
 import { inspect } from 'node:util';
 import { Fault } from '../faults/fault.ts';
-import type { PrivacyKeys } from './keys.ts';
+import type { PrivacyKey, PrivacyKeys } from './keys.ts';
 import type { TypedValue } from './pseudonyms.ts';
 
 const CIPHER = 'aes-256-siv';
@@ -24,14 +24,16 @@ const SHORTEST_BODY = 43;
 const SHAPE = /^t([1-9]\d{0,3})\.([A-Za-z0-9_-]*)$/;
 
 export class Tokens {
+  readonly #ring: PrivacyKeys;
   readonly #activeId: number;
   /** Keys by id, retiring ones included. */
-  readonly #keys: ReadonlyMap<number, Buffer>;
+  readonly #keys: Map<number, Buffer>;
   readonly #purpose: Buffer;
 
   constructor(keys: PrivacyKeys, purpose: string) {
+    this.#ring = keys;
     this.#activeId = keys.active.id;
-    this.#keys = new Map(keys.readable.map((key) => [key.id, key.derive('token', KEY_BYTES)]));
+    this.#keys = new Map(keys.readable.map((key) => [key.id, derived(key)]));
     this.#purpose = Buffer.from(`sallyport/token/${purpose}`);
   }
 
@@ -52,11 +54,19 @@ export class Tokens {
   open(text: string): TypedValue | undefined {
     const [, id, body] = SHAPE.exec(text) ?? [];
     if (body === undefined || body.length < SHORTEST_BODY) return undefined;
-    const key = this.#keys.get(Number(id));
+    const key = this.#keys.get(Number(id)) ?? this.#newerKey(Number(id));
     const bytes = Buffer.from(body, 'base64url');
     // One token has one spelling: the decoder would forgive stray bits in the last character.
     if (key === undefined || bytes.toString('base64url') !== body) throw new Fault('SP_PAYLOAD_TOKEN');
     return unpad(this.#decrypt(key, bytes));
+  }
+
+  /** The key of a ring that has come since, if there is one. */
+  #newerKey(id: number): Buffer | undefined {
+    const newer = this.#ring.readableKey(id);
+    const key = newer && derived(newer);
+    if (key) this.#keys.set(id, key);
+    return key;
   }
 
   toJSON(): string {
@@ -80,6 +90,10 @@ export class Tokens {
       throw new Fault('SP_PAYLOAD_TOKEN');
     }
   }
+}
+
+function derived(key: PrivacyKey): Buffer {
+  return key.derive('token', KEY_BYTES);
 }
 
 function pad(value: TypedValue): Buffer {
