@@ -4,7 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { nearest, type Problem } from './problem.ts';
+import { MAX_PROBLEMS, nearest, type Problem } from './problem.ts';
 
 type Path = readonly (string | number)[];
 
@@ -14,14 +14,13 @@ export function crossCheck(raw: unknown, directory: string): Problem[] {
   const upstreams = mapOf(root.upstreams);
   const privacy = mapOf(root.privacy);
   const policy = mapOf(root.policy);
+  const known: Known = {
+    upstream: new Set(Object.keys(upstreams)),
+    'privacy rule': new Set([...Object.keys(privacy), 'unchanged']),
+    segment: new Set(Object.keys(mapOf(root.segments))),
+  };
   return [
-    ...Object.entries(mapOf(root.segments)).flatMap(([name, segment]) => {
-      return segmentProblems(['segments', name], mapOf(segment), {
-        upstream: Object.keys(upstreams),
-        'privacy rule': [...Object.keys(privacy), 'unchanged'],
-        segment: Object.keys(mapOf(root.segments)),
-      });
-    }),
+    ...segmentsProblems(mapOf(root.segments), known),
     ...Object.entries(upstreams).flatMap(([name, upstream]) =>
       upstreamProblems(['upstreams', name], mapOf(upstream), directory),
     ),
@@ -47,12 +46,28 @@ export function crossCheckUrl(text: string): string | undefined {
   return problem && (problem.remedy ? `${problem.message}; ${problem.remedy}` : problem.message);
 }
 
-type Known = Readonly<Record<'upstream' | 'privacy rule' | 'segment', readonly string[]>>;
+type Known = Readonly<Record<'upstream' | 'privacy rule' | 'segment', ReadonlySet<string>>>;
+
+/** A guess at what was meant is looked for among so many names: each dangling name compares with all of them. */
+const MAX_GUESSED = 1_000;
+/** Names that are listed when there is nothing to guess. */
+const MAX_LISTED = 20;
+
+/** Ends where there are more problems than anybody is told. */
+function segmentsProblems(segments: Record<string, unknown>, known: Known): Problem[] {
+  const problems: Problem[] = [];
+  for (const [name, segment] of Object.entries(segments)) {
+    if (problems.length >= MAX_PROBLEMS) break;
+    problems.push(...segmentProblems(['segments', name], mapOf(segment), known));
+  }
+  return problems;
+}
 
 function segmentProblems(path: Path, segment: Record<string, unknown>, known: Known): Problem[] {
   const problems: Problem[] = [];
   const refer = (at: Path, name: unknown, what: keyof Known) => {
-    if (typeof name === 'string' && !known[what].includes(name)) problems.push(dangling(at, name, what, known[what]));
+    if (problems.length >= MAX_PROBLEMS || typeof name !== 'string' || known[what].has(name)) return;
+    problems.push(dangling(at, name, what, [...known[what]].slice(0, MAX_GUESSED)));
   };
   for (const [name, raw] of Object.entries(mapOf(segment.routes))) {
     const route = mapOf(raw);
@@ -81,7 +96,9 @@ function segmentProblems(path: Path, segment: Record<string, unknown>, known: Kn
 function dangling(path: Path, name: string, what: keyof Known, known: readonly string[]): Problem {
   const guess = nearest(name, known);
   const place = { upstream: 'upstreams', 'privacy rule': 'privacy', segment: 'segments' }[what];
-  const listed = known.length > 0 ? `known: ${known.join(', ')}` : `define it under ${place}`;
+  const more = known.length > MAX_LISTED ? ', …' : '';
+  const listed =
+    known.length > 0 ? `known: ${known.slice(0, MAX_LISTED).join(', ')}${more}` : `define it under ${place}`;
   return { path, message: `there is no ${what} "${name}"`, remedy: guess ? `did you mean "${guess}"?` : listed };
 }
 

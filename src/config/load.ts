@@ -1,13 +1,26 @@
 /**
  * Reads sallyport.yaml into frozen Settings, or says everything that is wrong with it at once. `config check`, `run` and
- * reload all come here. YAML anchors are refused (bombs), as are duplicate keys and keys that could pollute a prototype.
+ * reload all come here. YAML anchors (bombs), tags and directives are refused, as are duplicate keys
+ * and keys that could pollute a prototype.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { type Document, isMap, isNode, isScalar, LineCounter, type Pair, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  type Scalar,
+  visit,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
 import { Fault } from '../faults/fault.ts';
 import { crossCheck } from './cross-check.ts';
-import { nearest, type Problem, renderProblem } from './problem.ts';
+import { MAX_PROBLEMS, nearest, type Problem, renderProblem } from './problem.ts';
 import { type Configuration, configuration } from './schema.ts';
 import {
   DEFAULT_LIMITS,
@@ -18,7 +31,8 @@ import {
 } from './settings.ts';
 
 export const CONFIGURATION_FILE = 'sallyport.yaml';
-const MAX_BYTES = 1_048_576;
+/** The YAML parser needs a microsecond or two a byte; 2,500 routes fit. */
+const MAX_BYTES = 262_144;
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** A configuration that cannot be used: every problem, and the text a person should read. */
@@ -29,9 +43,11 @@ export class ConfigurationError extends Fault {
 
   constructor(problems: readonly Problem[], file: string, source: string) {
     const lines = source.split(/\r?\n/);
-    super('SP_CONFIG_INVALID', `${problems.length} problem${problems.length === 1 ? '' : 's'} in ${file}`);
-    this.problems = problems;
-    this.text = problems.map((problem) => renderProblem(problem, file, lines)).join('\n');
+    const more = problems.length >= MAX_PROBLEMS ? ' or more' : '';
+    const told = problems.slice(0, MAX_PROBLEMS);
+    super('SP_CONFIG_INVALID', `${told.length}${more} problem${told.length === 1 ? '' : 's'} in ${file}`);
+    this.problems = told;
+    this.text = told.map((problem) => renderProblem(problem, file, lines)).join('\n');
   }
 }
 
@@ -53,7 +69,7 @@ export function loadConfiguration(directory: string): Loaded {
   let source: string;
   try {
     if (statSync(file).size > MAX_BYTES)
-      throw new ConfigurationError([{ path: [], message: 'larger than 1 MiB' }], shown, '');
+      throw new ConfigurationError([{ path: [], message: 'larger than 256 KiB' }], shown, '');
     source = readFileSync(file, 'utf8');
   } catch (cause) {
     if (cause instanceof ConfigurationError) throw cause;
@@ -71,7 +87,8 @@ export function parseConfiguration(source: string, directory: string, shown = CO
   const fail = (problems: readonly Problem[]) => new ConfigurationError(problems, shown, source);
   let document: Document.Parsed;
   try {
-    document = parseDocument(source, { lineCounter: counter, uniqueKeys: true, strict: true, version: '1.2' });
+    // Duplicate keys are found below: the parser compares every key with all before it, minutes for a file full of them.
+    document = parseDocument(source, { lineCounter: counter, uniqueKeys: false, strict: true, version: '1.2' });
   } catch {
     // A RangeError of the parser: nested past the stack. No configuration needs that.
     throw fail([{ path: [], message: 'nested too deeply' }]);
@@ -80,7 +97,7 @@ export function parseConfiguration(source: string, directory: string, shown = CO
   if (broken.length > 0) throw fail(broken);
 
   const locate = (problems: readonly Problem[]) =>
-    fail(sorted(problems.map((problem) => place(problem, document, counter))));
+    fail(sorted(problems.slice(0, MAX_PROBLEMS).map((problem) => place(problem, document, counter))));
   const raw: unknown = document.toJS({ maxAliasCount: 0 });
   const parsed = configuration.safeParse(raw, { reportInput: false });
   const problems = [...(parsed.success ? [] : issueProblems(parsed.error.issues)), ...crossCheck(raw, directory)];
@@ -89,10 +106,10 @@ export function parseConfiguration(source: string, directory: string, shown = CO
 }
 
 function syntaxProblems(document: Document.Parsed, counter: LineCounter): Problem[] {
-  return [...document.errors, ...document.warnings].map((error) => {
+  return [...document.errors, ...document.warnings].slice(0, MAX_PROBLEMS).map((error) => {
     const { line, col } = counter.linePos(error.pos[0]);
-    const message =
-      error.code === 'DUPLICATE_KEY' ? 'the same key twice' : (error.message.split(' at line ')[0] ?? 'not YAML');
+    const tooDeep = error.message.startsWith('Maximum call stack');
+    const message = tooDeep ? 'nested too deeply' : (error.message.split(' at line ')[0] ?? 'not YAML');
     return { path: [], message, line, column: col, width: Math.max(1, error.pos[1] - error.pos[0]) };
   });
 }
@@ -100,14 +117,31 @@ function syntaxProblems(document: Document.Parsed, counter: LineCounter): Proble
 function hostileProblems(document: Document.Parsed, counter: LineCounter): Problem[] {
   const problems: Problem[] = [];
   const add = (message: string, offset: number | undefined) => {
+    if (problems.length >= MAX_PROBLEMS) return;
     const { line, col } = counter.linePos(offset ?? 0);
     problems.push({ path: [], message, line, column: col });
   };
   if (!isMap(document.contents)) add('a configuration is a map of keys; see docs/config.md', 0);
+  // `%YAML 1.1` gives `yes`, `010` and `<<` other meanings than a reader sees, and `%TAG` gives them to tags.
+  const { yaml, tags } = document.directives;
+  if (yaml.explicit || Object.keys(tags).length > 1) add('YAML directives are not accepted', 0);
+  const refuseMarks = (node: Scalar | YAMLMap | YAMLSeq) => {
+    if (node.anchor) add('YAML anchors are not accepted', node.range?.[0]);
+    // `limits: !!set {a}` would be a Set, in which the schema finds no unknown keys, for it finds none at all.
+    if (node.tag !== undefined) add('YAML tags are not accepted', node.range?.[0]);
+  };
   visit(document, {
     Alias: (_, node) => add('YAML aliases are not accepted; write the value again', node.range?.[0]),
-    Node: (_, node) => {
-      if (isNode(node) && 'anchor' in node && node.anchor) add('YAML anchors are not accepted', node.range?.[0]);
+    Scalar: (_, node) => refuseMarks(node),
+    Seq: (_, node) => refuseMarks(node),
+    Map: (_, node) => {
+      refuseMarks(node);
+      const seen = new Set<unknown>();
+      for (const { key } of node.items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) add('the same key twice', key.range?.[0]);
+        seen.add(key.value);
+      }
     },
     Pair: (_, pair: Pair) => {
       const key = isScalar(pair.key) ? pair.key : undefined;
@@ -130,10 +164,10 @@ interface Issue {
 }
 
 function issueProblems(issues: readonly unknown[]): Problem[] {
-  return (issues as readonly Issue[]).flatMap((issue): Problem[] => {
+  return (issues as readonly Issue[]).slice(0, MAX_PROBLEMS).flatMap((issue): Problem[] => {
     const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
     if (issue.code === 'unrecognized_keys') {
-      return (issue.keys ?? []).map((key) => {
+      return (issue.keys ?? []).slice(0, MAX_PROBLEMS).map((key) => {
         const guess = nearest(key, knownKeys(path));
         const remedy = guess ? `did you mean "${guess}"?` : `known here: ${knownKeys(path).join(', ')}`;
         return { path: [...path, key], message: 'unknown key', remedy };

@@ -12,6 +12,15 @@ export interface Problem {
   readonly width?: number;
 }
 
+/** Most problems that are told at once. A file with more is hostile or of another kind, and each costs time to locate. */
+export const MAX_PROBLEMS = 100;
+
+/** Longest piece of a line that is shown; before a problem far to the right, as much as fits of what is near it. */
+const MAX_SHOWN = 160;
+const SHOWN_BEFORE = 80;
+/** Longest key, message or remedy that is shown; they can quote the file. */
+const MAX_TEXT = 500;
+
 /** `segments.sensors.routes[2]` */
 export function dotted(path: readonly (string | number)[]): string {
   return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`)).join('');
@@ -21,21 +30,29 @@ export function dotted(path: readonly (string | number)[]): string {
 export function renderProblem(problem: Problem, file: string, sourceLines: readonly string[]): string {
   const { line, column, width = 1 } = problem;
   const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
-  const key = dotted(problem.path);
-  const head = `${place}  ${key === '' ? '' : `${key}   `}${printable(problem.message)}`;
+  // A key is the file's own text as much as a value is.
+  const key = readable(dotted(problem.path));
+  const remedy = readable(problem.remedy ?? '');
+  const head = `${place}  ${key === '' ? '' : `${key}   `}${readable(problem.message)}`;
   if (line === undefined || sourceLines[line - 1] === undefined) {
-    return problem.remedy ? `${head}\n     ${printable(problem.remedy)}` : head;
+    return problem.remedy ? `${head}\n     ${remedy}` : head;
   }
   const gutter = String(line).length;
+  const at = Math.max(0, (column ?? 1) - 1);
+  // A line can be a megabyte long, and every one of many problems can lie on it.
+  const from = at < MAX_SHOWN - SHOWN_BEFORE ? 0 : at - SHOWN_BEFORE;
   const shown: string[] = [];
   for (let number = Math.max(1, line - 2); number <= line; number++) {
-    shown.push(`  ${String(number).padStart(gutter)} | ${printable(sourceLines[number - 1] ?? '').slice(0, 160)}`);
+    const piece = printable((sourceLines[number - 1] ?? '').slice(from, from + MAX_SHOWN));
+    shown.push(`  ${String(number).padStart(gutter)} | ${piece}`);
   }
   const marker = '^'.repeat(Math.max(1, Math.min(width, 60)));
-  shown.push(
-    `  ${' '.repeat(gutter)} | ${' '.repeat(Math.max(0, (column ?? 1) - 1))}${marker} ${printable(problem.remedy ?? '')}`.trimEnd(),
-  );
+  shown.push(`  ${' '.repeat(gutter)} | ${' '.repeat(at - from)}${marker} ${remedy}`.trimEnd());
   return `${head}\n${shown.join('\n')}`;
+}
+
+function readable(text: string): string {
+  return printable(text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text);
 }
 
 /** The closest of `known` to `word` within an edit distance of two, or undefined. */

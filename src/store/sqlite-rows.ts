@@ -18,10 +18,11 @@ export class Repeated {
   readonly #labels = new Map<string, Readonly<Record<string, string>>>();
 
   text(value: unknown): string {
-    const text = value as string;
-    const known = this.#texts.get(text);
-    if (known === undefined) this.#texts.set(text, text);
-    return known ?? text;
+    const known = this.#texts.get(value as string);
+    if (known !== undefined) return known;
+    const text = visible(value);
+    this.#texts.set(text, text);
+    return text;
   }
 
   optional(value: unknown): string | undefined {
@@ -45,40 +46,73 @@ export function credentialOf(row: Row, repeated: Repeated): StoredCredential {
     standing: repeated.text(row[2]) as Standing,
     names: namesOf(row[3] as string),
     issuer: repeated.text(row[4]),
-    serial: row[5] as string,
-    notBefore: row[6] as number,
-    notAfter: row[7] as number,
-    addedAt: row[8] as number,
+    serial: visible(row[5]),
+    notBefore: instant(row[6]),
+    notAfter: instant(row[7]),
+    addedAt: instant(row[8]),
   };
 }
 
 /** A row of DEVICE_COLUMNS. Throws SP_STORE_FAILED. */
 export function deviceOf(row: Row, credentials: readonly StoredCredential[], repeated: Repeated): StoredDevice {
   return {
-    id: row[0] as string,
+    id: visible(row[0]),
     segment: repeated.text(row[2]),
     state: repeated.text(row[3]) as StoredDevice['state'],
     labels: repeated.labels(row[4] as string),
     manufacturer: repeated.optional(row[5]),
     model: repeated.optional(row[6]),
     firmware: repeated.optional(row[7]),
-    address: (row[8] ?? undefined) as string | undefined,
-    addedAt: row[9] as number,
-    changedAt: row[10] as number,
+    address: row[8] === null ? undefined : visible(row[8]),
+    addedAt: instant(row[9]),
+    changedAt: instant(row[10]),
     credentials,
   };
 }
 
-function namesOf(json: string): readonly string[] {
-  const names: unknown = JSON.parse(json);
-  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
+function namesOf(text: string): readonly string[] {
+  const names = parsed(text);
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) {
+    for (const name of names) visible(name);
+    return names;
+  }
   throw new Fault('SP_STORE_FAILED', 'The names of a key are damaged.');
 }
 
-function labelsOf(json: string): Record<string, string> {
-  const labels: unknown = JSON.parse(json);
-  if (typeof labels === 'object' && labels !== null && Object.values(labels).every((one) => typeof one === 'string')) {
+function labelsOf(text: string): Record<string, string> {
+  const labels = parsed(text);
+  const isMap = typeof labels === 'object' && labels !== null && !Array.isArray(labels);
+  if (isMap && Object.values(labels).every((one) => typeof one === 'string')) {
+    for (const pair of Object.entries(labels as Record<string, string>)) pair.forEach(visible);
     return labels as Record<string, string>;
   }
   throw new Fault('SP_STORE_FAILED', 'The labels of a device are damaged.');
+}
+
+/** What JSON.parse says about bad text quotes it, and the message goes to a terminal. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Fault('SP_STORE_FAILED', 'A row of the registry holds something that is not JSON.');
+  }
+}
+
+/** Controls, marks of direction and the like: the registry accepts none, so somebody else wrote them, for a terminal perhaps. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+function visible(value: unknown): string {
+  if (typeof value === 'string' && !UNSEEN.test(value)) return value;
+  throw new Fault(
+    'SP_STORE_FAILED',
+    'A row of the registry has invisible characters; it was not written by Sallyport.',
+  );
+}
+
+/** ECMA-262 section 21.4.1.1: the times that can be written as a date. */
+const MAX_INSTANT = 8.64e15;
+
+function instant(value: unknown): number {
+  if (typeof value === 'number' && Math.abs(value) <= MAX_INSTANT) return value;
+  throw new Fault('SP_STORE_FAILED', 'A row of the registry has a time that no clock shows.');
 }
