@@ -2,7 +2,7 @@
  * Keyed pseudonyms: `p<key id>.<22 characters>`, 128 bits of HMAC-SHA-256. The same value has the same pseudonym for one
  * purpose and unrelated ones for different purposes; without the key nobody can try values out. One-way: nothing maps back.
  */
-import { HmacSha256 } from './hmac-sha256.ts';
+import { KeyedDigest } from './keyed-digest.ts';
 import type { PrivacyKeys } from './keys.ts';
 
 /**
@@ -13,12 +13,12 @@ export type TypedValue = `s${string}` | `n${string}` | `b${string}`;
 
 export class Pseudonyms {
   readonly #prefix: string;
-  readonly #hmac: HmacSha256;
+  readonly #hmac: KeyedDigest;
 
   constructor(keys: PrivacyKeys, purpose: string) {
     this.#prefix = `p${keys.active.id}.`;
     // The purpose is part of the key, so it need not be part of each message.
-    this.#hmac = new HmacSha256(keys.active.derive(`pseudonym/${purpose}`, 32));
+    this.#hmac = new KeyedDigest(keys.active.derive(`pseudonym/${purpose}`, 32));
   }
 
   of(value: TypedValue): string {

@@ -4,7 +4,7 @@
  * that two lines about the same thing can still be seen to be.
  */
 import { inspect } from 'node:util';
-import { HmacSha256 } from './hmac-sha256.ts';
+import { KeyedDigest } from './keyed-digest.ts';
 import type { PrivacyKeys } from './keys.ts';
 
 export interface Redaction {
@@ -25,11 +25,11 @@ const MAX_WORD = 24;
 const MAX_SEGMENT = 128;
 
 export class PathRedactor {
-  readonly #hmac: HmacSha256;
+  readonly #hmac: KeyedDigest;
   readonly #redaction: Redaction;
 
   constructor(keys: PrivacyKeys, redaction: Redaction) {
-    this.#hmac = new HmacSha256(keys.active.derive('redaction', 32));
+    this.#hmac = new KeyedDigest(keys.active.derive('redaction', 32));
     this.#redaction = redaction;
   }
 
