@@ -201,7 +201,7 @@ function concernsTarget({ reasons, action }: DecisionRecord): boolean {
 
 function hiddenWords({ action }: DecisionRecord): string {
   if (!action.resource.split('/').some(isRedacted)) return '';
-  return ' The ledger hides words that are not in the configuration; below, * stands for them.';
+  return ' The ledger hides what is no plain word; * stands for it, and takes it unless it has encoded dots or slashes.';
 }
 
 function remedy({ record }: Question, reason: Reason): string {

@@ -76,8 +76,10 @@ export function isAmbiguous(path: string): boolean {
 
 /** What a template may spell out: unreserved characters of RFC 3986 and punctuation that needs no encoding. */
 const LITERAL = /^[A-Za-z0-9._~:@!$&'()+,;=-]{1,128}$/;
-/** A pseudonym in place of a path segment: the ledger keeps only words of the configuration. */
-const REDACTED = /^p[1-9]\d{0,3}\.[A-Za-z0-9_-]{22}$/;
+/** What stands in the ledger for a path segment that is no plain word: `~` and a digest. */
+const REDACTED = /^~[A-Za-z0-9_-]{8}$/;
+/** Stands at the end of a path that was too long for the ledger. */
+const CUT = '...';
 
 /** True if the ledger hides what stood in this path segment. */
 export function isRedacted(segment: string): boolean {
@@ -85,8 +87,8 @@ export function isRedacted(segment: string): boolean {
 }
 
 /**
- * The narrowest template that matches this path of the device `id`: what a template cannot spell out becomes `*`.
- * Undefined if no template matches it.
+ * The narrowest template that matches this path of the device `id`: what a template cannot spell out becomes `*`, what the
+ * ledger cut off `**`. Undefined if no template matches it.
  */
 export function narrowestTemplate(path: string, id: string): string | undefined {
   if (!path.startsWith('/')) return undefined;
@@ -95,6 +97,7 @@ export function narrowestTemplate(path: string, id: string): string | undefined 
     .map((segment, position, { length }) => {
       if (segment === id) return '{device.id}';
       if (segment === '' && (position === 0 || position === length - 1)) return '';
+      if (segment === CUT && position === length - 1) return '**';
       const literal = LITERAL.test(segment) && segment !== '.' && segment !== '..' && !isRedacted(segment);
       // A first segment with ~ names a device; as a literal it is refused.
       return literal && !(position === 1 && segment.startsWith('~')) ? segment : '*';

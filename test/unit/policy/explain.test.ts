@@ -1,10 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseConfiguration } from '../../../src/config/load.ts';
 import type { Settings } from '../../../src/config/settings.ts';
 import type { DecisionRecord } from '../../../src/exchange/gate.ts';
 import { DENIALS, type Reason } from '../../../src/faults/catalogue.ts';
 import { explainDenial } from '../../../src/policy/explain.ts';
+import { narrowestTemplate } from '../../../src/policy/template.ts';
+import { PrivacyKeys } from '../../../src/privacy/keys.ts';
+import { PathRedactor } from '../../../src/privacy/redaction.ts';
 import { withSuggestion } from './configuration-text.ts';
 
 const TEXT = `
@@ -100,7 +106,7 @@ describe('a denial, explained', () => {
     ],
     [
       'the device that the ledger hides',
-      { action: { resource: '/v1/devices/p1.0123456789abcdefABCDEF/config' } },
+      { action: { resource: '/v1/devices/~aB3-_xYz/config' } },
       'config: path names another device',
     ],
     ['an empty segment', { action: { resource: '/parts/' } }, 'parts: path differs'],
@@ -164,12 +170,17 @@ describe('the line that would allow it', () => {
     ],
     [
       'a word that the ledger hides',
-      { action: { resource: '/v2/p1.0123456789abcdefABCDEF/x' } },
+      { action: { resource: '/v2/~aB3-_xYz/x' } },
       'x: { allow: GET /v2/*/x, to: cloud }',
     ],
     [
+      'a path that the ledger cut off',
+      { action: { resource: '/v2/deep/...' } },
+      'deep: { allow: GET /v2/deep/**, to: cloud }',
+    ],
+    [
       'an id that the ledger hides',
-      { action: { resource: '/v1/devices/p1.0123456789abcdefABCDEF/config' } },
+      { action: { resource: '/v1/devices/~aB3-_xYz/config' } },
       'config-2: { allow: GET /v1/devices/*/config, to: cloud }',
     ],
     [
@@ -346,5 +357,21 @@ describe('where no line helps', () => {
     const { missing, suggestion } = explain({ verdict: 'permitted', reasons: [], obligations });
     expect(missing).toBe('Nothing: it was permitted by sensors/telemetry.');
     expect(suggestion).toBeUndefined();
+  });
+});
+
+describe('what the ledger hides', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-explain-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('is known by its mark, as privacy writes it', () => {
+    PrivacyKeys.create(join(folder, 'keys.json'));
+    const keys = PrivacyKeys.load(join(folder, 'keys.json'));
+    const redactor = new PathRedactor(keys, { literals: new Set(), isKnownSegment: (name) => name === 'thermo-1' });
+    const template = (path: string) => narrowestTemplate(redactor.redact(path), 'thermo-1');
+    expect(template('/admin')).toBe('/admin');
+    expect(template('/v1/devices/thermo-1/log')).toBe('/v1/devices/{device.id}/log');
+    expect(template('/v1/serials/SN-4711/log')).toBe('/v1/serials/*/log');
+    expect(template(`/v1/${'word/'.repeat(100)}`)).toMatch(/^\/v1\/(?:word\/)+\*\*$/);
   });
 });
