@@ -55,7 +55,8 @@ export const BUILTINS: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
 ]);
 
 const ALWAYS: Guard = { kind: 'always' };
-const WIDE: Guard = { kind: 'wide-number' };
+const WIDE: Guard = { kind: 'wide-number', among: 3 };
+const FIRST_WIDE: Guard = { kind: 'wide-number', among: 1 };
 const TYPE_STRING = 4;
 const TYPE_SET = 7;
 const TYPE_STRING_INTERNED = 8;
@@ -95,7 +96,7 @@ const MENDED: readonly (readonly [name: string, parameters: 1 | 2 | 3, guard: Gu
   ['opa_regex_is_valid', 1, ALWAYS, regex.regexIsValid],
   ['opa_regex_match', 2, ALWAYS, regex.regexMatch],
   ['opa_strings_concat', 2, { kind: 'type', parameter: 1, types: [TYPE_SET] }, strings.concat],
-  ['opa_strings_format_int', 2, WIDE, strings.formatInt],
+  ['opa_strings_format_int', 2, FIRST_WIDE, strings.formatInt],
   ['opa_strings_indexof', 2, ALWAYS, strings.indexOf],
   ['opa_strings_replace', 3, ALWAYS, strings.replace],
   ['opa_strings_substring', 3, WIDE, strings.substring],

@@ -24,8 +24,8 @@ export type Guard =
   | { readonly kind: 'type'; readonly parameter: number; readonly types: readonly number[] }
   /** The parameter is an array without elements. */
   | { readonly kind: 'empty-array'; readonly parameter: number }
-  /** Some parameter is a number, but not one of 31 bits that the module computed or holds as a constant. */
-  | { readonly kind: 'wide-number' };
+  /** One of the first parameters, this many, is a number, but not one of 31 bits that the module itself computed. */
+  | { readonly kind: 'wide-number'; readonly among: 1 | 2 | 3 };
 
 export interface Amendment {
   /** Name of the C function in the module. */
@@ -145,7 +145,7 @@ function conditionOf(guard: Guard, order: readonly number[]): number[] | undefin
         op.i32And,
       ];
     case 'wide-number':
-      return any(order.map((parameter) => wideNumber(parameter)));
+      return any(order.slice(0, guard.among).map((parameter) => wideNumber(parameter)));
   }
 }
 

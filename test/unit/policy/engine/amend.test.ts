@@ -100,7 +100,7 @@ describe('a guard', () => {
   });
 
   it('on wide numbers lets only integers of 31 bits pass', () => {
-    const one = { function: 'one', parameters: 1, guard: { kind: 'wide-number' } } as const;
+    const one = { function: 'one', parameters: 1, guard: { kind: 'wide-number', among: 3 } } as const;
     for (const value of [0n, 1n, -1n, 1_073_741_823n, -1_073_741_824n])
       expect(answers(one, integer(value))).toBe('100');
     for (const value of [
@@ -119,6 +119,9 @@ describe('a guard', () => {
     expect(answers(two, integer(1n), integer(2n))).toBe('200');
     expect(answers(two, integer(1n), literalNumber)).toBe('host');
     expect(answers(two, literalNumber, integer(1n))).toBe('host');
+    const first = { ...two, guard: { kind: 'wide-number', among: 1 } } as const;
+    expect(answers(first, integer(1n), literalNumber)).toBe('200');
+    expect(answers(first, literalNumber, integer(1n))).toBe('host');
   });
 
   it('for a function that the module does not have changes nothing', () => {
