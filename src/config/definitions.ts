@@ -148,7 +148,7 @@ export const LIMIT_DEFINITIONS: readonly LimitDefinition[] = [
     1,
     10_000,
     'Time for one canary evaluation when a policy is activated.',
-    'A decision takes microseconds; a hundred milliseconds is a broken policy.',
+    'A decision takes microseconds; a second is a broken policy, also on a machine that is busy.',
   ),
   define(
     'webSocketMessageBytes',

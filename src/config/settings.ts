@@ -184,7 +184,7 @@ export const DEFAULT_LIMITS: Limits = {
   jsonValues: 20_000,
   policyInputBytes: 65_536,
   policyMemoryBytes: 268_435_456,
-  policyTimeoutMs: 100,
+  policyTimeoutMs: 1_000,
   webSocketMessageBytes: 262_144,
   webSocketFragments: 64,
   webSocketMessagesPerSecond: 100,
