@@ -7,6 +7,7 @@ import { PolicyAbort } from '../engine/policy-abort.ts';
 import type { Value } from '../engine/value.ts';
 import type { Builtin } from './builtin.ts';
 import { textAt, undefinedResult } from './operands.ts';
+import { boundSteps } from './regular-expressions.ts';
 
 const MAX_GLOBS = 100;
 const MAX_GLOB_CHARACTERS = 4_096;
@@ -15,7 +16,10 @@ const globs = new Map<string, RE2JS>();
 export const globMatch: Builtin = (parameters) => {
   const pattern = textAt(parameters, 0);
   const separators = separatorsOf(parameters[1] as Value);
-  return compiled(pattern, separators).testExact(textAt(parameters, 2));
+  const text = textAt(parameters, 2);
+  const regex = compiled(pattern, separators);
+  boundSteps(regex, text);
+  return regex.testExact(text);
 };
 
 /** Null: none; an empty list: the dot. */

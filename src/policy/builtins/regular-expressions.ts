@@ -28,11 +28,22 @@ function compiled(pattern: string): RE2JS {
   return regex;
 }
 
+/** Linear in the text means: times the size of the expression. This many steps take up to half a second. */
+const MAX_STEPS = 5_000_000;
+
+/** Aborts the evaluation where a large expression meets a long text. */
+export function boundSteps(regex: RE2JS, text: string): void {
+  if (regex.programSize() * text.length > MAX_STEPS) {
+    throw new PolicyAbort('A text is too long for an expression of this size.');
+  }
+}
+
 /** Start and end of the whole match and of each group; -1 for a group without part in it. */
 type Match = readonly (readonly [start: number, end: number])[];
 
 /** @param limit number of matches; below 0: all */
 function matchesOf(regex: RE2JS, text: string, limit: number): Match[] {
+  boundSteps(regex, text);
   const matcher = regex.matcher(text);
   const groups = regex.groupCount();
   const found: Match[] = [];
@@ -65,7 +76,9 @@ export const regexIsValid: Builtin = ([pattern]) => {
 
 export const regexMatch: Builtin = (parameters) => {
   const text = textAt(parameters, 1);
-  return compiled(textAt(parameters, 0)).test(text);
+  const regex = compiled(textAt(parameters, 0));
+  boundSteps(regex, text);
+  return regex.test(text);
 };
 
 function limitAt(parameters: readonly Value[], at: number): number {
