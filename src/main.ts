@@ -10,6 +10,7 @@ import { registerDevice } from './cli/device.ts';
 import { registerDoctor } from './cli/doctor.ts';
 import { registerExplain } from './cli/explain.ts';
 import { registerInit } from './cli/init.ts';
+import { registerKeys } from './cli/keys.ts';
 import { registerPolicy } from './cli/policy.ts';
 import { registerRun } from './cli/run.ts';
 import { registerStatus } from './cli/status.ts';
@@ -41,6 +42,7 @@ Exit codes: 0 yes, 1 no, 2 usage or configuration, 3 gateway not reachable.`,
     registerDemo,
     registerDevice,
     registerCa,
+    registerKeys,
     registerExplain,
     registerPolicy,
     registerConfig,
