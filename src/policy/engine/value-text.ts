@@ -25,6 +25,8 @@ export function parseModuleText(text: string): Value {
 }
 
 const WHITESPACE = /[ \t\n\r]*/y;
+/** Rego also writes `.5`, and the module keeps what was written. */
+const BARE_FRACTION = /(-?)(\.[0-9]+(?:[eE][+-]?[0-9]+)?)/y;
 const LITERAL = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
 const QUOTE = 0x22;
@@ -145,9 +147,17 @@ class Reader {
   #number(): Value {
     LITERAL.lastIndex = this.#at;
     const literal = LITERAL.exec(this.#text);
-    if (literal === null) return this.#fail();
+    if (literal === null) return this.#sets ? this.#bareFraction() : this.#fail();
     this.#at = LITERAL.lastIndex;
     return new RegoNumber(literal[0]);
+  }
+
+  #bareFraction(): Value {
+    BARE_FRACTION.lastIndex = this.#at;
+    const literal = BARE_FRACTION.exec(this.#text);
+    if (literal === null) return this.#fail();
+    this.#at = BARE_FRACTION.lastIndex;
+    return new RegoNumber(`${literal[1]}0${literal[2]}`);
   }
 
   #word<T extends Value>(word: string, value: T): Value {

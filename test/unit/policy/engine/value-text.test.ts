@@ -112,6 +112,11 @@ describe('the module’s own notation', () => {
     expect(compareValues(parseModuleText(toModuleText(value)), value)).toBe(0);
   });
 
+  it('knows fractions without a digit before the point, which JSON does not', () => {
+    expect(toJson(parseModuleText('[.5, -.25e3]'))).toBe('[0.5,-0.25e3]');
+    expect(parseJson('.5')).toBeUndefined();
+  });
+
   it('mixes no set with an object, and nothing with garbage', () => {
     for (const text of ['{1, 2: 3}', '{1: 2, 3}', 'set(', 'set', '{', '{1', '{"a": }', 'undefined', '']) {
       expect(() => parseModuleText(text), text).toThrow(PolicyAbort);
