@@ -4,9 +4,8 @@
  */
 import type { Settings, UpstreamSettings } from '../config/settings.ts';
 import { EMPTY_BODY } from '../exchange/arrival.ts';
-import type { Channel } from '../exchange/channel.ts';
 import type { Forwarder } from '../exchange/gate.ts';
-import type { Reply } from '../exchange/message.ts';
+import type { Channel, Reply } from '../exchange/message.ts';
 import { Sealed } from '../exchange/sealed.ts';
 import { Fault } from '../faults/fault.ts';
 import { GOING_AWAY } from '../websocket/close-code.ts';

@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Limits } from '../config/settings.ts';
-import type { Channel, ChannelClose, ChannelMessage } from '../exchange/channel.ts';
+import type { Channel, ChannelClose, ChannelMessage } from '../exchange/message.ts';
 import { Sealed } from '../exchange/sealed.ts';
 import { entryOf, type FaultCode } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';

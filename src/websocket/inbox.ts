@@ -2,7 +2,7 @@
  * Messages that have arrived and wait for their turn. One reader takes them in order, one at a time; when too much waits,
  * the sender is held back until everything is taken. Sans-I/O: holding and releasing are the owner's.
  */
-import type { ChannelMessage } from '../exchange/channel.ts';
+import type { ChannelMessage } from '../exchange/message.ts';
 
 export interface Sluice {
   /** Stop reading from the peer. */

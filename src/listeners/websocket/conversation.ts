@@ -4,8 +4,8 @@
  * other, and nothing outlives the permission under which the upgrade was let in.
  */
 import type { Arrival, Direction } from '../../exchange/arrival.ts';
-import type { Channel, ChannelMessage } from '../../exchange/channel.ts';
 import type { Passage, Session } from '../../exchange/gate.ts';
+import type { Channel, ChannelMessage } from '../../exchange/message.ts';
 import type { Denied, Failed } from '../../exchange/outcome.ts';
 import type { Peer } from '../../exchange/peer.ts';
 import type { DropReason } from '../../faults/drop.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type UpstreamSettings } from '../../../src/config/settings.ts';
-import type { Channel } from '../../../src/exchange/channel.ts';
+import type { Channel } from '../../../src/exchange/message.ts';
 import { Sealed } from '../../../src/exchange/sealed.ts';
 import { MAX_DEVICE_UPSTREAMS } from '../../../src/upstreams/device-upstreams.ts';
 import { UpstreamForwarder } from '../../../src/upstreams/forwarder.ts';

@@ -7,7 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/config/settings.ts';
-import type { Channel } from '../../../src/exchange/channel.ts';
+import type { Channel } from '../../../src/exchange/message.ts';
 import { dialler, parseOrigin } from '../../../src/upstreams/dial.ts';
 import { UpstreamTls } from '../../../src/upstreams/tls.ts';
 import { WebSocketUpstream } from '../../../src/upstreams/websocket.ts';

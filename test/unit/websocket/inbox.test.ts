@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ChannelMessage } from '../../../src/exchange/channel.ts';
+import type { ChannelMessage } from '../../../src/exchange/message.ts';
 import { Inbox } from '../../../src/websocket/inbox.ts';
 
 const message = (text: string): ChannelMessage => ({ bytes: Buffer.from(text), binary: false });

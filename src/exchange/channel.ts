@@ -1,2 +1,0 @@
-/** Moved: see message.ts. */
-export type { Channel, ChannelClose, ChannelMessage } from './message.ts';
