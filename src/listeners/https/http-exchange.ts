@@ -35,8 +35,7 @@ export class HttpExchange {
     this.#response = response;
     this.#peer = peer;
     this.#context = context;
-    // An error that nobody hears would end the process; 'close' tells us everything we act on.
-    request.on('error', ignore);
+    // An error that nobody hears would end the process; 'close' tells us everything we act on. A request has no such error.
     response.on('error', ignore);
     this.#closed = new Promise((resolve) => {
       this.#close = resolve;

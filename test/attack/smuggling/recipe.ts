@@ -65,6 +65,14 @@ const BASES: readonly ((mark: string) => string)[] = [
   },
   (mark) =>
     `PATCH /r/${mark} HTTP/1.1\r\nHost: gw\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}GET /r/${mark}-b HTTP/1.1\r\nHost: gw\r\n\r\n`,
+  // Three in one write; a mutation often hits the one in the middle.
+  (mark) =>
+    `GET /r/${mark}-1 HTTP/1.1\r\nHost: gw\r\n\r\nPOST /r/${mark}-2 HTTP/1.1\r\nHost: gw\r\nContent-Length: 3\r\n\r\nabc${smuggled(mark)}`,
+  // Too large to be inspected: denied unread, with what might be taken for a request behind.
+  (mark) => {
+    const inner = smuggled(mark).repeat(4);
+    return `POST /r/${mark} HTTP/1.1\r\nHost: gw\r\nContent-Length: ${inner.length}\r\n\r\n${inner}`;
+  },
   (mark) => `POST /r/${mark} HTTP/1.1\r\nHost: gw\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc`,
   (mark) => `OPTIONS /r/${mark} HTTP/1.1\r\nHost: gw\r\nOrigin: http://a\r\nCookie: a=b; c=d\r\n\r\n`,
   (mark) => `HEAD /r/${mark} HTTP/1.1\r\nHost: gw\r\n\r\n`,
@@ -288,6 +296,10 @@ const BYTES = [
   '_',
 ];
 const ENDS = ['\n', '\r', '\r\r\n', '\n\r', '\r\n\n', '\r\n ', '\r\n\t', ' \r\n', '\r\n\r\n', ''];
+const CHUNK_ENDS = [
+  ...['0\r\nX-Mark: trailer\r\n\r\n', '0\r\nContent-Length: 5\r\n\r\n', '0\r\nTransfer-Encoding: chunked\r\n\r\n'],
+  ...['0;a=b\r\n\r\n', '000\r\n\r\n', '0\r\n', '0\n\r\n', '0\r\n\n', '\r\n\r\n', '0 \r\n\r\n', '0\r\n\r\n\r\n'],
+];
 const TAILS: readonly ((mark: string) => string)[] = [
   smuggled,
   (mark) => `0\r\n\r\n${smuggled(mark)}`,
@@ -328,6 +340,7 @@ const MUTATIONS: readonly ((text: string, where: number, variant: number, mark: 
     if (size === undefined) return text;
     return `${text.slice(0, size.index + 2)}${pick(SIZES, variant)}${text.slice(size.index + 2 + (size[1] ?? '').length)}`;
   },
+  (text, _, variant) => text.replace('\r\n0\r\n\r\n', `\r\n${pick(CHUNK_ENDS, variant)}`),
   // One line end of another kind.
   (text, where, variant) => {
     const ends = [...text.matchAll(/\r\n/g)];
