@@ -1,7 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start whole processes, load them or time them run one file after the other, after the small ones. */
+/** Tests that start whole processes: after the small ones. */
 const WHOLE = ['test/e2e/**/*.test.ts', 'test/attack/**/*.test.ts', 'test/interop/**/*.test.ts'];
+/** Those of them that load the machine or measure time or memory: at the end, one after the other. */
+const MEASURED = [
+  'test/attack/hostile-cloud.test.ts',
+  'test/attack/kill.test.ts',
+  'test/attack/slow-connections.test.ts',
+  'test/attack/websocket-bombs.test.ts',
+];
 
 export default defineConfig({
   test: {
@@ -21,7 +28,17 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'whole', include: WHOLE, maxWorkers: 1, fileParallelism: false, sequence: { groupOrder: 1 } },
+        test: { name: 'whole', include: WHOLE, exclude: MEASURED, maxWorkers: 2, sequence: { groupOrder: 1 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'measured',
+          include: MEASURED,
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },
