@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { Fault } from '../faults/fault.ts';
 import { Gateway } from '../gateway.ts';
+import { sealDatabases } from '../store/seal-databases.ts';
 import { answering, EXIT } from './command.ts';
 import { paint } from './terminal.ts';
 
@@ -22,6 +23,7 @@ and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; 
       answering(async ({ directory, json }) => {
         const started = performance.now();
         const gateway = await Gateway.open(directory);
+        sealDatabases();
         const stopped = new Promise<void>((done) => {
           watchSignals(gateway, done);
           watchLauncher(() => void gateway.close().then(done));

@@ -5,6 +5,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Fault } from '../faults/fault.ts';
 import { makeFolder, readTextFile, writeNewFile } from './atomic-file.ts';
 import { malformed } from './der.ts';
 
@@ -19,10 +20,31 @@ export function authorityPaths(directory: string) {
   } as const;
 }
 
-/** PEM of every trust anchor, our own first: the `ca` of the listener. Throws SP_KEY_INVALID. */
+/**
+ * PEM of every trust anchor, our own first: the `ca` of the listener. Throws SP_KEY_INVALID, also for a file that is not as
+ * `addTrustAnchor` writes it: OpenSSL would find a certificate in the midst of anything, a database for instance.
+ */
 export function readTrustAnchors(directory: string): readonly string[] {
   const { certificate, trusted } = authorityPaths(directory);
-  return [certificate, ...anchorFiles(trusted).map((name) => join(trusted, name))].map(readTextFile);
+  return [readTextFile(certificate), ...anchorFiles(trusted).map((name) => readAnchor(join(trusted, name), name))];
+}
+
+function readAnchor(path: string, name: string): string {
+  const text = readTextFile(path);
+  try {
+    const anchor = new X509Certificate(text);
+    if (anchor.toString() === text && anchorName(anchor) === name) return text;
+  } catch {
+    // No certificate at all: said below.
+  }
+  throw new Fault(
+    'SP_KEY_INVALID',
+    `${path} was not written by \`device add --issuer\`; remove it and find out who did.`,
+  );
+}
+
+function anchorName(certificate: X509Certificate): string {
+  return `${createHash('sha256').update(certificate.raw).digest('hex').slice(0, 32)}.pem`;
 }
 
 /**
@@ -36,7 +58,7 @@ export function addTrustAnchor(directory: string, pem: string): string {
     throw malformed('The issuer’s certificate is not one of a certificate authority.');
   const { trusted } = authorityPaths(directory);
   makeFolder(trusted);
-  const name = `${createHash('sha256').update(certificate.raw).digest('hex').slice(0, 32)}.pem`;
+  const name = anchorName(certificate);
   if (!anchorFiles(trusted).includes(name)) writeNewFile(join(trusted, name), certificate.toString());
   return join(trusted, name);
 }

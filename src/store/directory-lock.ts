@@ -5,8 +5,11 @@
  */
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync as Database } from 'node:sqlite';
 import { Fault } from '../faults/fault.ts';
+
+/** Not imported, see sqlite-store.ts. */
+const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
 
 /** https://sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;
@@ -14,15 +17,15 @@ const SQLITE_BUSY = 5;
 const ACQUIRE_TIMEOUT_MS = 250;
 
 export class DirectoryLock {
-  readonly #database: DatabaseSync;
+  readonly #database: Database;
 
-  private constructor(database: DatabaseSync) {
+  private constructor(database: Database) {
     this.#database = database;
   }
 
   /** Takes the lock of the gateway's folder. Throws SP_GATEWAY_RUNNING if it is held, SP_STORE_FAILED if it cannot be. */
   static acquire(directory: string): DirectoryLock {
-    let database: DatabaseSync | undefined;
+    let database: Database | undefined;
     try {
       mkdirSync(join(directory, 'run'), { recursive: true, mode: 0o700 });
       database = new DatabaseSync(lockFile(directory), { timeout: ACQUIRE_TIMEOUT_MS });
@@ -40,7 +43,7 @@ export class DirectoryLock {
   /** True while some process, this one included, holds the lock. Throws SP_STORE_FAILED if that cannot be told. */
   static isHeld(directory: string): boolean {
     if (!existsSync(lockFile(directory))) return false;
-    let database: DatabaseSync | undefined;
+    let database: Database | undefined;
     try {
       database = new DatabaseSync(lockFile(directory), { readOnly: true, timeout: 0 });
       database.prepare('SELECT count(*) FROM sqlite_schema').get();

@@ -4,11 +4,14 @@
  */
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync as Database, StatementSync } from 'node:sqlite';
 import { Fault } from '../faults/fault.ts';
 import { CREDENTIAL_COLUMNS, credentialOf, DEVICE_COLUMNS, deviceOf, Repeated, type Row } from './sqlite-rows.ts';
 import { migrate } from './sqlite-schema.ts';
 import type { Standing, Store, StoredCredential, StoredDevice, Versioned, Written } from './store.ts';
+
+/** Not imported: a namespace once made keeps what it has, and seal-databases.ts could take nothing away. */
+const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
 
 /** How long a write waits for another process's write. Ours take milliseconds; more than this is a stuck process. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -19,7 +22,7 @@ const FOREIGN_WRITE = 0o022;
 const FOREIGN_ANY = 0o077;
 
 export class SqliteStore implements Store {
-  readonly #database: DatabaseSync;
+  readonly #database: Database;
   readonly #devices: StatementSync;
   readonly #credentials: StatementSync;
   readonly #revisionOf: StatementSync;
@@ -29,7 +32,7 @@ export class SqliteStore implements Store {
   readonly #saveCredential: StatementSync;
   readonly #certificate: StatementSync;
 
-  private constructor(database: DatabaseSync) {
+  private constructor(database: Database) {
     this.#database = database;
     this.#devices = inArrays(database, `SELECT ${DEVICE_COLUMNS} FROM devices WHERE revision > ?`);
     this.#credentials = inArrays(
@@ -62,7 +65,7 @@ export class SqliteStore implements Store {
    * Throws SP_STORE_FAILED: not writable, writable by others, damaged, or written by a newer Sallyport.
    */
   static open(file: string, busyTimeoutMs = BUSY_TIMEOUT_MS): SqliteStore {
-    let database: DatabaseSync | undefined;
+    let database: Database | undefined;
     try {
       secure(file);
       database = new DatabaseSync(file, { timeout: busyTimeoutMs, allowExtension: false });
@@ -173,7 +176,7 @@ function columnsOf(device: string, credential: StoredCredential): (string | numb
   return [key, device, standing, JSON.stringify(names), issuer, serial, notBefore, notAfter, addedAt];
 }
 
-function inArrays(database: DatabaseSync, sql: string): StatementSync {
+function inArrays(database: Database, sql: string): StatementSync {
   const statement = database.prepare(sql);
   statement.setReturnArrays(true);
   return statement;
@@ -198,7 +201,7 @@ function secure(file: string): void {
 }
 
 /** A file system that cannot do WAL makes SQLite choose another journal without an error. Then nothing here holds. */
-function assertDurable(database: DatabaseSync): void {
+function assertDurable(database: Database): void {
   const journal = database.prepare('PRAGMA journal_mode').get()?.journal_mode;
   const synchronous = database.prepare('PRAGMA synchronous').get()?.synchronous;
   if (journal !== 'wal' || synchronous !== 2) {
