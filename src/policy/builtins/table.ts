@@ -4,6 +4,7 @@
  */
 import type { Amendment, Guard } from '../engine/amend.ts';
 import type { BuiltinHost } from '../engine/instance.ts';
+import { goInt } from '../engine/number.ts';
 import { PolicyAbort } from '../engine/policy-abort.ts';
 import type { Value } from '../engine/value.ts';
 import type { Builtin, Evaluation } from './builtin.ts';
@@ -104,15 +105,18 @@ const MENDED: readonly (readonly [name: string, parameters: 1 | 2 | 3, guard: Gu
   ['opa_to_number', 1, { kind: 'type', parameter: 0, types: [TYPE_STRING, TYPE_STRING_INTERNED] }, numbers.toNumber],
 ];
 
+/** Reads `1.0` as the integer that OPA takes it for: an index into an array, say. */
+const READ_INTEGER = 2_000_000;
+/** Reads `1e-1` as the double that 0.1 is: from it the module makes the hash of a key or member. */
+const READ_FLOAT = 2_000_001;
 /** Ids of amendments begin here; those that the compiler gives out count up from 0. */
 const FIRST_AMENDMENT = 1_000_000;
 
-export const AMENDMENTS: readonly Amendment[] = MENDED.map(([name, parameters, guard], at) => ({
-  function: name,
-  parameters,
-  guard,
-  id: FIRST_AMENDMENT + at,
-}));
+export const AMENDMENTS: readonly Amendment[] = [
+  ...MENDED.map(([name, parameters, guard], at) => ({ function: name, parameters, guard, id: FIRST_AMENDMENT + at })),
+  { function: 'opa_atoi64', parameters: 3, guard: { kind: 'not-digits' }, id: READ_INTEGER },
+  { function: 'opa_atof64', parameters: 3, guard: { kind: 'not-digits' }, id: READ_FLOAT },
+];
 
 /** The host of one module, which numbers the built-ins in its own way. */
 export class BuiltinTable implements BuiltinHost {
@@ -132,6 +136,16 @@ export class BuiltinTable implements BuiltinHost {
       else this.#byId.set(id, builtin);
     }
     return missing.sort();
+  }
+
+  readsNumbers(id: number): boolean {
+    return id === READ_INTEGER || id === READ_FLOAT;
+  }
+
+  readNumber(id: number, text: string): bigint | number | undefined {
+    if (id === READ_INTEGER) return goInt(text);
+    const number = Number(text);
+    return text.trim() === text && text !== '' && !Number.isNaN(number) ? number : undefined;
   }
 
   call(id: number, parameters: readonly Value[], evaluation: Evaluation): Value | undefined {

@@ -10,11 +10,11 @@ import {
   functionNames,
   importsOf,
   instructionsAt,
-  join,
   joinBodies,
   joinSections,
   sectionsOf,
   unsigned,
+  withPrefix,
 } from './wasm-binary.ts';
 
 /** When the call goes out to the host. */
@@ -24,6 +24,8 @@ export type Guard =
   | { readonly kind: 'type'; readonly parameter: number; readonly types: readonly number[] }
   /** The parameter is an array without elements. */
   | { readonly kind: 'empty-array'; readonly parameter: number }
+  /** The text at the first parameter, of the length in the second, has anything but digits behind its first character. */
+  | { readonly kind: 'not-digits' }
   /** One of the first parameters, this many, is a number, but not one of 31 bits that the module itself computed. */
   | { readonly kind: 'wide-number'; readonly among: 1 | 2 | 3 };
 
@@ -80,11 +82,18 @@ export function amend(wasm: Uint8Array, amendments: readonly Amendment[]): Amend
 }
 
 const op = {
+  block: 0x02,
+  loop: 0x03,
   if: 0x04,
   end: 0x0b,
+  br: 0x0c,
+  brIf: 0x0d,
   return: 0x0f,
   call: 0x10,
+  drop: 0x1a,
   localGet: 0x20,
+  localSet: 0x21,
+  localTee: 0x22,
   i32Load: 0x28,
   i64Load: 0x29,
   i32Load8u: 0x2d,
@@ -93,11 +102,16 @@ const op = {
   i32Eqz: 0x45,
   i32Eq: 0x46,
   i32Ne: 0x47,
+  i32LtS: 0x48,
+  i32GtU: 0x4b,
   i64Ne: 0x52,
+  i32Add: 0x6a,
+  i32Sub: 0x6b,
   i32And: 0x71,
   i32Or: 0x72,
   i64Shl: 0x86,
   i64ShrS: 0x87,
+  i32: 0x7f,
   void: 0x40,
 } as const;
 
@@ -109,12 +123,12 @@ const INTEGER_OFFSET = 8;
 const LENGTH_OFFSET = 8;
 /** Of 64: what an integer of 31 bits leaves. The module errs at -2^31. */
 const SPARE_BITS = 33;
+const DIGIT_ZERO = 48;
 const TYPE_NUMBER = 3;
 const TYPE_ARRAY = 5;
 const REPRESENTATION_INTEGER = 1;
 
 function guarded(body: Uint8Array, { parameters, guard, id }: Amendment, outlet: number): Uint8Array {
-  const at = instructionsAt(body);
   const order = Array.from({ length: parameters }, (_, parameter) => parameter);
   const callOut = [
     ...constant(id),
@@ -124,13 +138,13 @@ function guarded(body: Uint8Array, { parameters, guard, id }: Amendment, outlet:
     ...unsigned(outlet),
     op.return,
   ];
-  const condition = conditionOf(guard, order);
+  const condition = conditionOf(guard, order, parameters + instructionsAt(body).variables);
   const prefix = condition === undefined ? callOut : [...condition, op.if, op.void, ...callOut, op.end];
-  return join([body.subarray(0, at), Uint8Array.from(prefix), body.subarray(at)]);
+  return withPrefix(body, prefix, guard.kind === 'not-digits');
 }
 
-/** Instructions that leave an i32: whether to call out. Undefined: without condition. */
-function conditionOf(guard: Guard, order: readonly number[]): number[] | undefined {
+/** Instructions that leave an i32: whether to call out. Undefined: without condition. `spare`: index of one more variable. */
+function conditionOf(guard: Guard, order: readonly number[], spare: number): number[] | undefined {
   switch (guard.kind) {
     case 'always':
       return undefined;
@@ -144,9 +158,23 @@ function conditionOf(guard: Guard, order: readonly number[]): number[] | undefin
         ...[op.localGet, ...unsigned(guard.parameter), op.i32Load, 2, LENGTH_OFFSET, op.i32Eqz],
         op.i32And,
       ];
+    case 'not-digits':
+      return notDigits(unsigned(spare));
     case 'wide-number':
       return any(order.slice(0, guard.among).map((parameter) => wideNumber(parameter)));
   }
+}
+
+/** block: at = length; loop: leave with 0 if at < 2; at -= 1; leave with 1 if text[at] is no digit; again. */
+function notDigits(at: readonly number[]): number[] {
+  const leaveIf = [op.brIf, 1, op.drop];
+  return [
+    ...[op.block, op.i32, op.localGet, 1, op.localSet, ...at, op.loop, op.void],
+    ...[...constant(0), op.localGet, ...at, ...constant(2), op.i32LtS, ...leaveIf],
+    ...[...constant(1), op.localGet, ...at, ...constant(1), op.i32Sub, op.localTee, ...at, op.localGet, 0, op.i32Add],
+    ...[op.i32Load8u, 0, 0, ...constant(DIGIT_ZERO), op.i32Sub, ...constant(9), op.i32GtU, ...leaveIf],
+    ...[op.br, 0, op.end, ...constant(0), op.end],
+  ];
 }
 
 function wideNumber(parameter: number): number[] {

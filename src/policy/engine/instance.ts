@@ -18,6 +18,10 @@ const INPUT_BUFFER_BYTES = 65_536;
 /** Answers the module's calls out. `id` is one of `builtins()` or of an amendment. */
 export interface BuiltinHost {
   call(id: number, parameters: readonly Value[], evaluation: Evaluation): Value | undefined;
+  /** True if `id` reads a number out of a text rather than being a built-in. */
+  readsNumbers(id: number): boolean;
+  /** The number that a text of the module denotes: a 64-bit integer or a double; undefined if it denotes none. */
+  readNumber(id: number, text: string): bigint | number | undefined;
 }
 
 /** An instance frozen after its data was loaded: what a new instance starts from. */
@@ -195,8 +199,19 @@ export class PolicyInstance {
     };
   }
 
+  /** C: int read(const char *text, int length, out *number). Called while data and input are parsed, too. */
+  #readNumber(id: number, [text = 0, length = 0, out = 0]: readonly number[]): number {
+    const number = this.#host.readNumber(id, decoder.decode(this.#bytes().subarray(text, text + length)));
+    if (number === undefined) return -1;
+    const memory = new DataView(this.#memory.buffer);
+    if (typeof number === 'bigint') memory.setBigInt64(out, number, true);
+    else memory.setFloat64(out, number, true);
+    return 0;
+  }
+
   /** A call out: values leave and enter in the module's own notation, which keeps sets and every digit of a number. */
   #call(id: number, addresses: readonly number[]): number {
+    if (this.#host.readsNumbers(id)) return this.#readNumber(id, addresses);
     if (this.#evaluation === undefined) throw new PolicyAbort('The module called a built-in outside of an evaluation.');
     const parameters = addresses.map((address) => this.#value(address));
     const result = this.#host.call(id, parameters, this.#evaluation);

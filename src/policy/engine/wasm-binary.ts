@@ -10,6 +10,7 @@ const CUSTOM_SECTION = 0;
 const FUNCTION_NAMES = 1;
 const FUNCTION_KIND = 0;
 const MEMORY_KIND = 2;
+const I32 = 0x7f;
 
 export interface Section {
   readonly id: number;
@@ -110,14 +111,34 @@ export function joinBodies(bodies: readonly Uint8Array[]): Uint8Array {
   return join(parts);
 }
 
-/** Where the instructions of a body begin, after its local declarations. */
-export function instructionsAt(body: Uint8Array): number {
+/** Where the instructions of a body begin, after its local declarations, and how many variables those declare. */
+export function instructionsAt(body: Uint8Array): {
+  readonly at: number;
+  readonly groupsAt: number;
+  readonly variables: number;
+} {
   const reader = new BinaryReader(body);
-  for (let rest = reader.unsigned(); rest > 0; rest -= 1) {
-    reader.unsigned();
+  let variables = 0;
+  let rest = reader.unsigned();
+  const groupsAt = reader.position;
+  for (; rest > 0; rest -= 1) {
+    variables += reader.unsigned();
     reader.byte();
   }
-  return reader.position;
+  return { at: reader.position, groupsAt, variables };
+}
+
+/** The body with these instructions before its own. With `extra`, one more i32 variable is declared: the last one. */
+export function withPrefix(body: Uint8Array, prefix: readonly number[], extra: boolean): Uint8Array {
+  const { at, groupsAt } = instructionsAt(body);
+  if (!extra) return join([body.subarray(0, at), Uint8Array.from(prefix), body.subarray(at)]);
+  const groups = new BinaryReader(body).unsigned();
+  return join([
+    Uint8Array.from(unsigned(groups + 1)),
+    body.subarray(groupsAt, at),
+    Uint8Array.from([1, I32, ...prefix]),
+    body.subarray(at),
+  ]);
 }
 
 /** Unsigned LEB128. */

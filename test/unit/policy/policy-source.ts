@@ -64,7 +64,7 @@ export function withFunction(wasm: Uint8Array, name: string, instructions: reado
   const bodies = functionBodies(sections[code]!.content);
   const at = index - importsOf(sections).functions.length;
   const body = bodies[at]!;
-  bodies[at] = join([body.subarray(0, instructionsAt(body)), Uint8Array.from(instructions)]);
+  bodies[at] = join([body.subarray(0, instructionsAt(body).at), Uint8Array.from(instructions)]);
   sections[code] = { id: CODE_SECTION, content: joinBodies(bodies) };
   return joinSections(sections);
 }

@@ -230,6 +230,10 @@ call(_, "in key", a) := (a[0], a[1] in a[2])
 
 call(_, "get", a) := a[0][a[1]]
 
+call(_, "member of set", a) if set_of(a[0])[a[1]]
+
+call(_, "key of object", a) := {key: true | some key in a[0]}[a[1]]
+
 call(_, "intersection", a) := intersection({set_of(list) | some list in a[0]})
 
 call(_, "union", a) := union({set_of(list) | some list in a[0]})

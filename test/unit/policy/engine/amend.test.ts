@@ -124,6 +124,25 @@ describe('a guard', () => {
     expect(answers(first, literalNumber, integer(1n))).toBe('host');
   });
 
+  it('on anything but digits looks at the text behind its first character', () => {
+    const guard = { kind: 'not-digits' } as const;
+    const { wasm } = amend(TINY, [{ function: 'two', parameters: 2, guard, id: 7 }]);
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2 });
+    const host = () => 300;
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
+      env: { memory, opa_builtin1: host, opa_builtin2: host },
+    });
+    const two = (instance.exports as Record<string, (at: number, length: number) => number>).two!;
+    const of = (digits: string) => {
+      new Uint8Array(memory.buffer).set(Buffer.from(digits), 64);
+      return two(64, digits.length);
+    };
+    for (const digits of ['', '1', '-', '12', '-12', '0123456789', '9'.repeat(30)])
+      expect(of(digits), digits).toBe(200);
+    for (const digits of ['1.', '1.0', '-1.5', '1e3', '1E3', '12345e', '1-', '1/', '1:', '1\u0000'])
+      expect(of(digits), digits).toBe(300);
+  });
+
   it('for a function that the module does not have changes nothing', () => {
     expect(
       Buffer.from(amend(TINY, [{ function: 'none', parameters: 1, guard: { kind: 'always' }, id: 1 }]).wasm).equals(
