@@ -64,6 +64,7 @@ export class Gateway {
   #ready = false;
   #sweeping: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
+  #reloading: Promise<unknown> = Promise.resolve();
   #lastReload: StatusView['lastReload'];
   #addresses: Record<string, string> = {};
 
@@ -173,12 +174,22 @@ export class Gateway {
    * Takes over configuration, certificates, keys and policy as they are in the folder now. All or nothing; sessions are
    * decided anew, connections stay. What binds sockets (listen, limits of the listeners) waits for the next start.
    */
-  async reload(): Promise<{ revision: string; reconsidered: number; closed: number }> {
+  reload(): Promise<{ revision: string; reconsidered: number; closed: number }> {
+    // One after the other: each takes over the folder as it is when its turn comes.
+    const turn = this.#reloading.then(() => this.#reload());
+    this.#reloading = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #reload(): Promise<{ revision: string; reconsidered: number; closed: number }> {
     const at = new Date().toISOString();
     try {
+      if (this.#closing) throw new Fault('SP_GATEWAY_DRAINING');
       const next = await provision(this.#directory);
-      this.#forwarder.swap(next.settings);
+      // What can fail comes first; from here on nothing does.
       this.#https?.setSecureContext(this.#tls());
+      this.#forwarder.swap(next.settings);
+      this.#provision.keys.succeededBy(next.keys);
       this.#provision = next;
       this.#gate = this.#gateFor(next);
       this.#metrics.policyRevision.set(next.revision);
@@ -254,7 +265,7 @@ export class Gateway {
         isKnownSegment: (segment) => this.#registry.byId(segment) !== undefined,
       }),
       recorder: this.#ledger,
-      forwarder: this.#forwarder,
+      forwarder: this.#forwarder.current(),
       now: Date.now,
       micros: () => Math.round(performance.now() * 1_000),
       decisionId: () => randomUUIDv7(),
