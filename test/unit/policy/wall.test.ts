@@ -119,6 +119,16 @@ describe('a module that breaks while it decides', () => {
   });
 });
 
+it('an answer that is far too long is not even read', () => {
+  const policy = PolicyWall.activate(sourceOf());
+  expect(() => policy.decide(input('/fail/30'), 1, 0n)).toThrow(
+    expect.objectContaining({
+      code: 'SP_POLICY_EVALUATION',
+      message: expect.stringMatching(/more than 16384 bytes/) as unknown,
+    }),
+  );
+});
+
 describe('memory', () => {
   it('does not grow over 100,000 decisions', () => {
     const policy = PolicyWall.activate(sourceOf());
