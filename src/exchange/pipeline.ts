@@ -125,12 +125,23 @@ class Entry {
         verb,
         resource: this.#gate.transformer.redactPath(path),
         direction,
-        contentType,
+        contentType: COMMON_TYPES.has(contentType) ? contentType : this.#redacted(contentType),
         bytes: body.kind === 'bytes' ? body.bytes.byteLength : body.kind === 'stream' ? (body.length ?? -1) : 0,
-        ...(targetDevice !== undefined && { targetDevice }),
+        ...(targetDevice !== undefined && { targetDevice: this.#redacted(targetDevice) }),
       },
       ...(verdict === 'permitted' && this.obligations && { obligations: this.obligations }),
       tookMicros: this.#gate.micros() - this.#startedMicros,
     };
   }
+
+  /** Whatever a device spells as it likes is on record as a path is: words and ids of devices stay, all else is hidden. */
+  #redacted(text: string): string {
+    return this.#gate.transformer.redactPath(`/${text}`).slice(1);
+  }
 }
+
+/** Media types that tell nothing of a device. */
+const COMMON_TYPES: ReadonlySet<string> = new Set([
+  ...['', 'application/json', 'application/octet-stream', 'application/senml+json', 'application/cbor', 'text/plain'],
+  ...['application/x-www-form-urlencoded', 'multipart/form-data', 'image/jpeg', 'image/png', 'video/mp4'],
+]);
