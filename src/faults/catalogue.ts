@@ -490,7 +490,7 @@ export const FAULTS = {
     blame: 'operator',
     level: 'error',
     summary: 'The policy needs a built-in function that this gateway does not have.',
-    remedy: 'Use only the built-ins of docs/policy.md.',
+    remedy: 'Use only the built-ins of docs/policy-builtins.md.',
     faces: denied,
   },
   SP_POLICY_ENTRYPOINT: {

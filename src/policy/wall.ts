@@ -36,7 +36,7 @@ export interface PolicySource {
 }
 
 /** Compiling, instantiating and loading data, which may be megabytes, may take this many times as long as a decision. */
-const LOAD_FACTOR = 100;
+const LOAD_FACTOR = 10;
 /** A verdict is some hundred bytes. */
 const MAX_VERDICT_BYTES = 16_384;
 
