@@ -267,6 +267,7 @@ describe('a route that streams', () => {
     const [upload] = uploads as [Upload];
     await upload.closed;
     expect([upload.bytes <= LIMIT_BYTES, upload.ended, upload.request.complete]).toEqual([true, false, false]);
+    await until(() => records(upload.decision).length === 2);
     expect(records(upload.decision)).toMatchObject([{ verdict: 'permitted' }, { fault: 'SP_HTTP_BODY_TOO_LARGE' }]);
   });
 
