@@ -1,41 +1,10 @@
-/** Counting, addresses and answers on a bare socket. */
+/** What a device is told, and what it is not. */
 import { describe, expect, it } from 'vitest';
 import { Failed } from '../../../../src/exchange/outcome.ts';
 import type { SealedReply } from '../../../../src/exchange/sealed.ts';
 import { DENIALS, FAULTS } from '../../../../src/faults/catalogue.ts';
 import { Fault } from '../../../../src/faults/fault.ts';
 import { answerOf, problem, rawAnswer } from '../../../../src/listeners/https/answer.ts';
-import { peerAddress } from '../../../../src/listeners/https/peer-address.ts';
-import { Tally } from '../../../../src/listeners/https/tally.ts';
-
-describe('Tally', () => {
-  it('counts per key up to the cap, and forgets keys', () => {
-    const tally = new Tally();
-    expect([tally.take('a', 2), tally.take('a', 2), tally.take('a', 2), tally.take('b', 1)]).toEqual([
-      true,
-      true,
-      false,
-      true,
-    ]);
-    expect(tally.total).toBe(3);
-    tally.give('a');
-    expect(tally.take('a', 2)).toBe(true);
-    for (const key of ['a', 'a', 'b', 'b', 'c']) tally.give(key);
-    expect(tally.total).toBe(0);
-  });
-});
-
-describe('peerAddress', () => {
-  it.each([
-    ['::ffff:10.0.0.1', '10.0.0.1'],
-    ['::FFFF:10.0.0.1', '10.0.0.1'],
-    ['10.0.0.1', '10.0.0.1'],
-    ['fe80::1%eth0', 'fe80::1%eth0'],
-    [undefined, ''],
-  ])('%s', (address, expected) => {
-    expect(peerAddress(address)).toBe(expected);
-  });
-});
 
 describe('answers', () => {
   it('every denial and fault has a problem document without detail', () => {
