@@ -60,6 +60,7 @@ export class Gateway {
   /** Replaced as one value on reload: an exchange sees one revision from its beginning to its end. */
   #gate: Gate;
   #https: HttpsListener | undefined;
+  #webSocket: WebSocketListener | undefined;
   #local: LocalServer | undefined;
   #ready = false;
   #sweeping: NodeJS.Timeout | undefined;
@@ -146,13 +147,14 @@ export class Gateway {
       }
       if (listen.https) {
         const passage = this.#passage();
+        this.#webSocket = new WebSocketListener({ listener: 'https', limits, passage });
         this.#https = new HttpsListener({
           address: listen.https,
           tls: this.#tls(),
           limits,
           passage,
           peerOf: (socket) => peerOf(socket, limits.certificateBytes),
-          upgrader: new WebSocketListener({ listener: 'https', limits, passage }),
+          upgrader: this.#webSocket,
         });
         await this.#https.listen();
         this.#addresses.https = shown(this.#https.address());
@@ -172,7 +174,7 @@ export class Gateway {
 
   /**
    * Takes over configuration, certificates, keys and policy as they are in the folder now. All or nothing; sessions are
-   * decided anew, connections stay. What binds sockets (listen, limits of the listeners) waits for the next start.
+   * decided anew, connections stay. Addresses (listen) wait for the next start.
    */
   reload(): Promise<{ revision: string; reconsidered: number; closed: number }> {
     // One after the other: each takes over the folder as it is when its turn comes.
@@ -188,6 +190,8 @@ export class Gateway {
       const next = await provision(this.#directory);
       // What can fail comes first; from here on nothing does.
       this.#https?.setSecureContext(this.#tls());
+      this.#https?.setLimits(next.settings.limits);
+      this.#webSocket?.setLimits(next.settings.limits);
       this.#forwarder.swap(next.settings);
       this.#provision.keys.succeededBy(next.keys);
       this.#provision = next;
