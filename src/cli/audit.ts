@@ -8,7 +8,7 @@ import { follow, tail } from '../ledger/read.ts';
 import { verifyLedger } from '../ledger/verify.ts';
 import { DirectoryLock } from '../store/directory-lock.ts';
 import { answering, EXIT } from './command.ts';
-import { paint, table, withProgress } from './terminal.ts';
+import { jsonLine, paint, table, withProgress } from './terminal.ts';
 
 interface TailOptions {
   readonly lines: string;
@@ -82,17 +82,26 @@ async function followed(ledger: string, last: number, json: boolean): Promise<un
   process.once('SIGTERM', stop);
   process.stdout.once('error', stop);
   for await (const entry of follow(ledger, { signal: controller.signal, last })) {
-    process.stdout.write(`${json ? JSON.stringify(entry) : row(entry).join('  ')}\n`);
+    process.stdout.write(`${json ? jsonLine(entry) : row(entry).join('  ')}\n`);
   }
   return undefined;
 }
 
 function row(entry: LedgerEntry): string[] {
+  try {
+    return rowOf(entry);
+  } catch {
+    // Somebody wrote into the ledger: a record without an action, a time that is none.
+    return ['', paint('red', 'damaged'), '', 'a record that cannot be shown: sallyport audit verify', ''];
+  }
+}
+
+function rowOf(entry: LedgerEntry): string[] {
   switch (entry.kind) {
     case 'decision':
       return decisionRow(entry);
     case 'outcome':
-      return [timeOf(entry.time), paint('yellow', 'afterwards'), '', entry.fault, entry.decision];
+      return [timeOf(entry.time), paint('yellow', 'afterwards'), '', printable(entry.fault), printable(entry.decision)];
     case 'recovered':
       return [
         timeOf(entry.time),
@@ -106,7 +115,7 @@ function row(entry: LedgerEntry): string[] {
         timeOf(entry.time),
         paint('yellow', 'loss'),
         '',
-        `${entry.outcomes} outcome records could not be kept`,
+        printable(`${entry.outcomes} outcome records could not be kept`),
         '',
       ];
     default:
@@ -120,7 +129,7 @@ function decisionRow({ time, verdict, reasons, device, action, obligations, deci
   const arrow = action.direction === 'toDevice' ? '← ' : '';
   return [
     timeOf(time),
-    paint(colour, verdict),
+    paint(colour, printable(verdict)),
     printable(device?.id ?? 'unknown'),
     printable(`${arrow}${action.verb} ${action.resource}`),
     printable(what),

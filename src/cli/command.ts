@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { ConfigurationError } from '../config/load.ts';
 import type { FaultCode } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
-import { paint } from './terminal.ts';
+import { jsonLine, paint, printableLines } from './terminal.ts';
 
 export const EXIT = { yes: 0, no: 1, usage: 2, unreachable: 3 } as const;
 
@@ -47,7 +47,7 @@ export function answering<Options>(
     try {
       const answer = await work(context, command.args, command.opts<object>() as Options);
       if (!answer) return;
-      await print(process.stdout, context.json ? JSON.stringify(answer.json) : answer.text);
+      await print(process.stdout, context.json ? jsonLine(answer.json) : answer.text);
       process.exitCode = answer.exit ?? EXIT.yes;
     } catch (thrown) {
       process.exitCode = await report(thrown, context.json);
@@ -78,11 +78,13 @@ export async function report(thrown: unknown, json: boolean): Promise<number> {
       remedy: fault.entry.remedy,
       ...(problems && { problems }),
     };
-    await print(process.stdout, JSON.stringify({ error }));
+    await print(process.stdout, jsonLine({ error }));
   } else {
     const place = fault instanceof ConfigurationError ? `${fault.text}\n` : '';
-    const head = `${place}${paint('red', 'sallyport:', process.stderr)} ${fault.message}`;
-    const cause = fault.code === 'SP_INTERNAL' && fault.cause instanceof Error ? `\n  ${fault.cause.message}` : '';
+    // A message can quote what somebody else wrote: a certificate, a request, an argument of a script.
+    const head = `${place}${paint('red', 'sallyport:', process.stderr)} ${printableLines(fault.message)}`;
+    const cause =
+      fault.code === 'SP_INTERNAL' && fault.cause instanceof Error ? `\n  ${printableLines(fault.cause.message)}` : '';
     await print(process.stderr, `${head}${cause}\n  ${fault.entry.remedy}  (${fault.code})`);
     if (fault.code === 'SP_INTERNAL' && process.env.SALLYPORT_DEBUG) console.error(fault.cause);
   }

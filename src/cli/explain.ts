@@ -58,17 +58,23 @@ function render(
   const why = record.verdict === 'permitted' ? (record.obligations?.route ?? '') : record.reasons.join(', ');
   const when = new Date(record.time).toISOString().replace('T', ' ');
   const lines = [
-    `${paint(colour, record.verdict.toUpperCase())}  ${why}      ${when}, revision ${record.revision}, ${record.tookMicros} µs`,
-    `  ${sender(record)}  ${printable(`${record.action.verb} ${record.action.resource}`)}  over ${record.action.protocol} from ${printable(record.peer.address)}`,
+    `${paint(colour, printable(record.verdict.toUpperCase()))}  ${printable(`${why}      ${when}, revision ${record.revision}, ${record.tookMicros} µs`)}`,
+    `  ${printable(`${sender(record)}  ${record.action.verb} ${record.action.resource}  over ${record.action.protocol} from ${record.peer.address}`)}`,
   ];
   if (outcome)
-    lines.push(`  ${paint('yellow', 'afterwards')}  ${outcome.fault}: it was permitted, but did not get through`);
+    lines.push(
+      `  ${paint('yellow', 'afterwards')}  ${printable(outcome.fault)}: it was permitted, but did not get through`,
+    );
   if (explanation.looked.length > 0) {
-    lines.push(`  Rules${record.device ? ` of segment ${record.device.segment}` : ''} looked at:`);
+    lines.push(`  Rules${record.device ? ` of segment ${printable(record.device.segment)}` : ''} looked at:`);
     lines.push(
       indent(
         table(
-          explanation.looked.map(({ route, template, why: reason }) => [printable(route), printable(template), reason]),
+          explanation.looked.map(({ route, template, why: reason }) => [
+            printable(route),
+            printable(template),
+            printable(reason),
+          ]),
         ),
         4,
       ),
@@ -77,11 +83,11 @@ function render(
   lines.push(`  ${printable(explanation.missing)}`);
   if (explanation.suggestion) {
     lines.push(
-      `  It would be allowed by this line under ${explanation.suggestion.under}:`,
-      `    ${paint('bold', explanation.suggestion.line)}`,
+      `  It would be allowed by this line under ${printable(explanation.suggestion.under)}:`,
+      `    ${paint('bold', printable(explanation.suggestion.line))}`,
     );
   }
-  if (explanation.remedy) lines.push(`  ${explanation.remedy}`);
+  if (explanation.remedy) lines.push(`  ${printable(explanation.remedy)}`);
   const more = similar.partial ? 'at least ' : '';
   const others =
     similar.otherDevices === 0 ? 'from no other device' : `${similar.otherDevices} times from other devices`;

@@ -1,5 +1,7 @@
 /** What a person sees: colours only on a terminal that wants them, progress for what takes longer than two seconds. */
+
 import { styleText } from 'node:util';
+import { printable } from '../config/problem.ts';
 
 type Style = 'green' | 'red' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
@@ -18,6 +20,23 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
 /** Columns of the terminal, 100 without one. */
 export function columns(stream: NodeJS.WriteStream = process.stdout): number {
   return stream.isTTY ? Math.max(40, stream.columns ?? 80) : 100;
+}
+
+/** Text of several lines: line ends and tabs stay, what else would act on a terminal does not. */
+export function printableLines(text: string): string {
+  return text
+    .split(/([\n\t])/)
+    .map((piece) => (piece === '\n' || piece === '\t' ? piece : printable(piece)))
+    .join('');
+}
+
+/** JSON on one line. What JSON lets stand though a terminal acts on it (C1, directions, separators) is escaped: the same value. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    return Array.from({ length: character.length }, (_, at) => {
+      return `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`;
+    }).join('');
+  });
 }
 
 /** Rows as aligned columns, two spaces apart; the last column is never padded. */

@@ -86,7 +86,10 @@ function editDistance(a: string, b: string): number {
   return previous[b.length] as number;
 }
 
-/** Control and direction characters of a hostile file must not reach the terminal. */
+/** What of a hostile text would act on a terminal or deceive its reader: controls, directions, joiners, line separators. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** The text with a question mark for each character that must not reach the terminal, line ends included. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '?');
+  return text.replace(UNSEEN, '?');
 }
