@@ -171,9 +171,10 @@ describe('who may reach whom', () => {
             continue;
           }
           const { verdict, reasons, device, action } = record(answer);
-          const facts = [answer.status, verdict, reasons[0], device?.id, action.targetDevice];
-          if (facts.join() !== [403, 'denied', 'reach-not-allowed', from, to].join())
-            wrong.push(`${name}: ${facts.join()}`);
+          // A name that nobody has could be anything that a device wants to have written down: it is not.
+          const target = /^~[\w-]{8}$/.test(action.targetDevice ?? '') ? 'nobody-1' : action.targetDevice;
+          const facts = [answer.status, verdict, reasons[0], device?.id, target].join();
+          if (facts !== [403, 'denied', 'reach-not-allowed', from, to].join()) wrong.push(`${name}: ${facts}`);
         }
       }
     }
