@@ -120,6 +120,7 @@ const decider = new PolicyDecider({
   gateway: 'plant-7',
   revision: '7',
   inspects: () => false,
+  inspectsRoute: () => false,
   knowsUpstream: () => true,
   knowsPrivacy: () => true,
   reachableDevice: () => undefined,

@@ -38,6 +38,8 @@ import { UpstreamForwarder } from './upstreams/forwarder.ts';
 
 /** How often sessions are looked through for certificates that expired while connected. */
 const EXPIRY_SWEEP_MS = 60_000;
+/** How far the last record may be ahead of the clock before somebody has to say which of them is right. */
+const MAX_CLOCK_LEAD_MS = 3_600_000;
 /** This version did not exist before; a clock that says so is wrong. */
 const BUILT_AT = Date.UTC(2026, 10, 25);
 
@@ -100,9 +102,10 @@ export class Gateway {
 
   /**
    * Takes the folder's lock and opens everything but the listeners.
-   * @throws Fault SP_GATEWAY_RUNNING, SP_CONFIG_*, SP_POLICY_*, SP_LEDGER_*, SP_STORE_FAILED, SP_KEY_INVALID
+   * @param options `acceptClock`: believe the clock although the ledger has records of a later time
+   * @throws Fault SP_GATEWAY_RUNNING, SP_GATEWAY_CLOCK, SP_CONFIG_*, SP_POLICY_*, SP_LEDGER_*, SP_STORE_FAILED, SP_KEY_INVALID
    */
-  static async open(directory: string): Promise<Gateway> {
+  static async open(directory: string, options: { readonly acceptClock?: boolean } = {}): Promise<Gateway> {
     const provided = await provision(directory);
     const { settings } = provided;
     const lock = DirectoryLock.acquire(directory);
@@ -126,8 +129,7 @@ export class Gateway {
           log.error({ code: fault.code, remedy: fault.entry.remedy }, fault.message);
         },
       });
-      const [last] = await tail(folder, 1);
-      const floor = Math.max(BUILT_AT, last && 'time' in last ? last.time : 0);
+      const floor = await clockFloor(folder, options.acceptClock === true);
       return new Gateway({ provision: provided, lock, log, metrics, store, registry, ledger, floor });
     } catch (thrown) {
       await store?.close();
@@ -256,6 +258,7 @@ export class Gateway {
         gateway,
         revision,
         inspects: (segment) => data.inspects(segment),
+        inspectsRoute: (route) => data.inspectsRoute(route),
         knowsUpstream: (name) => upstreams.has(name) || name.startsWith('device:'),
         knowsPrivacy: (name) => privacy.has(name) || name === 'unchanged',
         onDecided: (tookMicros) => this.#metrics.decisionSeconds.observe(tookMicros / 1e6),
@@ -311,7 +314,14 @@ export class Gateway {
   }
 
   #operations(): Operations {
-    const trustChanged = () => this.#https?.setSecureContext(this.#tls());
+    const trustChanged = () => {
+      try {
+        this.#https?.setSecureContext(this.#tls());
+      } catch (thrown) {
+        // The device is registered; what keeps its issuer from being trusted is the listener's own certificate.
+        this.log.error({ error: thrown }, 'the trusted authorities could not be read anew; run `sallyport doctor`');
+      }
+    };
     return {
       ...deviceOperations({
         registry: this.#registry,
@@ -384,6 +394,19 @@ export class Gateway {
       return { ca };
     }
   }
+}
+
+/**
+ * A moment that has certainly passed: the build, or the last record. A record of a time far ahead was written under a wrong
+ * clock, or the clock is wrong now; believing either could lock every device out or let expired ones in, so a person decides.
+ */
+async function clockFloor(ledger: string, acceptClock: boolean): Promise<number> {
+  const [last] = await tail(ledger, 1);
+  const recorded = last && 'time' in last ? last.time : 0;
+  if (recorded - Date.now() <= MAX_CLOCK_LEAD_MS) return Math.max(BUILT_AT, recorded);
+  if (acceptClock) return BUILT_AT;
+  const [now, then] = [Date.now(), recorded].map((time) => new Date(time).toISOString());
+  throw new Fault('SP_GATEWAY_CLOCK', `The clock says ${now}, but the ledger’s last record is of ${then}.`);
 }
 
 interface Parts {

@@ -5,7 +5,7 @@
  * Plain JavaScript on purpose: an old Node must be able to read it.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ prepare();
 if (args[0] === '--prepare') process.exit(0);
 // Node keeps what it compiled: half the start-up time. Only Node itself writes there, also under the permission model.
 process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'sallyport');
-handOver(nodePath(), [...flags(args), entry(), ...args]);
+handOver(nodePath(), [...flags(args), entry(), ...withRealDirectory(args)]);
 
 /** Installs the locked dependencies if they are absent or older than the lockfile. Nothing to do in a packaged image. */
 function prepare() {
@@ -29,6 +29,12 @@ function prepare() {
   const installed = join(root, 'node_modules', '.package-lock.json');
   if (!existsSync(lock)) return;
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  if (lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    process.stderr.write(
+      'sallyport: node_modules is a link and not what the lockfile says; install there by hand (npm ci).\n',
+    );
+    return;
+  }
   process.stderr.write('sallyport: installing the locked dependencies (Node 26 among them, about 210 MB unpacked) …\n');
   const started = Date.now();
   const environment = { ...process.env };
@@ -89,7 +95,7 @@ function flags(command) {
     '--disallow-code-generation-from-strings',
   ];
   const { name, directory } = commandAndDirectory(command);
-  if (name !== 'run' || command.includes('--help') || command.includes('-h')) return always;
+  if (name !== 'run') return always;
   const read = ['src', 'dist', 'policies', 'node_modules', 'package.json']
     .map((part) => join(root, part))
     .filter(existsSync);
@@ -103,6 +109,22 @@ function flags(command) {
     ...[...read, ...parts.map((part) => join(directory, part)), ...write].map((path) => `--allow-fs-read=${path}`),
     ...write.map((path) => `--allow-fs-write=${path}`),
   ];
+}
+
+/** The permissions are for the real path of the folder, so `run` is told that one. */
+function withRealDirectory(command) {
+  const { name, directory } = commandAndDirectory(command);
+  return name === 'run' ? ['-C', directory, ...withoutDirectory(command)] : command;
+}
+
+function withoutDirectory(command) {
+  const rest = [];
+  for (let index = 0; index < command.length; index++) {
+    const word = command[index];
+    if (word === '-C' || word === '--directory') index += 1;
+    else if (!word.startsWith('--directory=') && !(word.startsWith('-C') && word.length > 2)) rest.push(word);
+  }
+  return rest;
 }
 
 /** The command's name and the gateway folder (-C, --directory), without parsing anything else. */

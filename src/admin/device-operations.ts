@@ -52,6 +52,11 @@ export function deviceOperations(ports: DeviceOperationPorts): DeviceOperations 
       ports.trustChanged?.();
       return view(id);
     },
+    'device-finish-renewal': async (parameters) => {
+      const { id } = checked(identified, parameters);
+      await registry.finishRenewal(id);
+      return view(id);
+    },
     'device-state': async (parameters) => {
       const { id, state: next } = checked(identified.extend({ state }), parameters);
       await move(registry, id, next);

@@ -39,7 +39,7 @@ export interface DeviceEntry {
 /** The part of the operations that a command can also do on the folder of a gateway that is not running. */
 export type DeviceOperations = Pick<
   Operations,
-  'device-list' | 'device-show' | 'device-add' | 'device-renew' | 'device-state'
+  'device-list' | 'device-show' | 'device-add' | 'device-renew' | 'device-finish-renewal' | 'device-state'
 >;
 
 export interface UpstreamView {
@@ -80,6 +80,8 @@ export interface Operations {
   'device-show'(parameters: { readonly id: string }): Promise<DeviceView>;
   'device-add'(parameters: DeviceEntry): Promise<DeviceView>;
   'device-renew'(parameters: { readonly id: string; readonly certificatePem: string }): Promise<DeviceView>;
+  /** The next key becomes the current one; the former is never accepted again. */
+  'device-finish-renewal'(parameters: { readonly id: string }): Promise<DeviceView>;
   /** Closes what must be closed before it answers. */
   'device-state'(parameters: { readonly id: string; readonly state: DeviceState }): Promise<DeviceView>;
 }
@@ -93,5 +95,6 @@ export const OPERATION_NAMES: readonly OperationName[] = [
   'device-show',
   'device-add',
   'device-renew',
+  'device-finish-renewal',
   'device-state',
 ];

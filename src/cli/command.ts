@@ -2,6 +2,7 @@
  * How every command ends: its answer as text or, with --json, as one line of JSON; faults with place and remedy; exit codes
  * 0 yes, 1 no, 2 usage or configuration, 3 not reachable.
  */
+import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigurationError } from '../config/load.ts';
@@ -64,7 +65,10 @@ export function contextOf(command: Command): CommandContext {
     if (at.getOptionValueSource('directory') === 'cli') directory ??= options.directory;
     json ||= options.json === true;
   }
-  return { directory: resolve(directory ?? '.'), json };
+  const absolute = resolve(directory ?? '.');
+  // A folder reached through a link is called by its own name, as the permissions are. `run` may not look: its launcher did.
+  const looks = process.permission === undefined && existsSync(absolute);
+  return { directory: looks ? realpathSync(absolute) : absolute, json };
 }
 
 /** Prints a fault for a person (standard error) or a machine (standard output) and returns the exit code. */

@@ -1,6 +1,6 @@
 /** `sallyport device …`: who may come. Certificates are made here, by the command; the gateway only ever sees public keys. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { DeviceEntry, DeviceView } from '../admin/operations.ts';
 import { loadConfiguration } from '../config/load.ts';
@@ -10,7 +10,14 @@ import type { DeviceState } from '../exchange/peer.ts';
 import { Fault } from '../faults/fault.ts';
 import { Authority } from '../identity/ca/authority.ts';
 import { KEY_TYPES, type KeyType } from '../identity/ca/keys.ts';
-import { devicePaths, removeDeviceFolder, writeDeviceFolder } from '../identity/device-folder.ts';
+import {
+  devicePaths,
+  finishNextFolder,
+  removeDeviceFolder,
+  removeNextFolder,
+  writeDeviceFolder,
+  writeNextFolder,
+} from '../identity/device-folder.ts';
 import { importCertificate } from '../identity/import.ts';
 import { addTrustAnchor, authorityPaths, isIssuedBy, readTrustAnchors } from '../identity/trust.ts';
 import { type Answer, answering } from './command.ts';
@@ -157,10 +164,12 @@ export function registerDevice(root: Command): void {
     .description('make a next key and certificate for a device; the present ones stay accepted')
     .argument('<id>', 'the device')
     .option('--days <count>', 'validity of the certificate')
+    .option('--finish', 'give the former key up: the next one becomes the only one')
     .action(
-      answering<{ days?: string }>(({ directory }, [id = ''], { days }) =>
-        renew(loadConfiguration(directory).settings, id, days),
-      ),
+      answering<{ days?: string; finish?: boolean }>(({ directory }, [id = ''], { days, finish }) => {
+        const { settings } = loadConfiguration(directory);
+        return finish === true ? finishRenewal(settings, id) : renew(settings, id, days);
+      }),
     );
 }
 
@@ -291,21 +300,31 @@ function added(
 async function renew(settings: Settings, id: string, days: string | undefined): Promise<Answer> {
   const { directory } = settings;
   return withDevices(settings, async ({ operations, live }) => {
-    await operations['device-show']({ id });
+    const { address } = await operations['device-show']({ id });
     const authority = await Authority.open(directory);
-    const issued = await authority.issueDevice(id, termOf(days));
-    const target = join(directory, 'devices', `${id}.next`);
-    if (existsSync(target)) throw new Fault('SP_FILE_EXISTS', `${target} exists and is not overwritten.`);
-    const view = await operations['device-renew']({ id, certificatePem: issued.certificatePem });
-    const paths = writeDeviceFolder(directory, `${id}.next`, {
-      certificatePem: issued.certificatePem,
-      keyPem: issued.keyPem,
-      caPem: issued.caPem,
-    });
-    return {
-      json: { ...view, live, folder: paths.folder },
-      text: `${paint('green', '✓')} ${id} may use its next key besides the present one${effect(live)}\n  files: ${relative(process.cwd(), paths.folder)}`,
-    };
+    const issued = await authority.issueDevice(id, { ...termOf(days), serves: address !== undefined });
+    // The files first, as in `add`: a key that is accepted and that nobody has would be the worst of both.
+    const folder = writeNextFolder(directory, id, issued);
+    try {
+      const view = await operations['device-renew']({ id, certificatePem: issued.certificatePem });
+      const text = `${paint('green', '✓')} ${id} may use its next key besides the present one${effect(live)}
+  files: ${relative(process.cwd(), folder)}
+  when the device uses it: sallyport device renew ${id} --finish`;
+      return { json: { ...view, live, folder }, text };
+    } catch (thrown) {
+      removeNextFolder(directory, id);
+      throw thrown;
+    }
+  });
+}
+
+/** The former key is given up: whoever has it is out. */
+async function finishRenewal(settings: Settings, id: string): Promise<Answer> {
+  return withDevices(settings, async ({ operations, live }) => {
+    const view = await operations['device-finish-renewal']({ id });
+    finishNextFolder(settings.directory, id);
+    const text = `${paint('green', '✓')} ${id} has only its new key now, ${view.key.slice(0, 16)}…; the former is never accepted again${effect(live)}`;
+    return { json: { ...view, live }, text };
   });
 }
 

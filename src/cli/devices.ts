@@ -28,6 +28,7 @@ export async function withDevices<T>(settings: Settings, work: (reached: Reached
       'device-show': (parameters) => ask(directory, 'device-show', parameters),
       'device-add': (parameters) => ask(directory, 'device-add', parameters),
       'device-renew': (parameters) => ask(directory, 'device-renew', parameters),
+      'device-finish-renewal': (parameters) => ask(directory, 'device-finish-renewal', parameters),
       'device-state': (parameters) => ask(directory, 'device-state', parameters),
     };
     return work({ operations, live: true });

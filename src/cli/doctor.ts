@@ -112,7 +112,8 @@ async function clock(directory: string): Promise<Finding[]> {
         check: 'clock',
         level: 'problem',
         text,
-        remedy: 'set the clock (timedatectl set-ntp true), then restart the gateway',
+        remedy:
+          'set the clock (timedatectl set-ntp true); if it is right now and was wrong before: sallyport run --accept-clock',
       },
     ];
   }

@@ -171,6 +171,7 @@ function nameOf(text: string): string {
   const name = text
     .toLowerCase()
     .replace(/[^a-z0-9-]+/g, '-')
+    .slice(0, 48)
     .replace(/^-+|-+$/g, '')
     .slice(0, 64);
   return name === ''

@@ -13,6 +13,7 @@ export function registerRun(root: Command): void {
   root
     .command('run')
     .description('run the gateway of this folder until SIGTERM or Ctrl-C')
+    .option('--accept-clock', 'believe the clock although the ledger has records of a later time')
     .addHelpText(
       'after',
       `
@@ -20,9 +21,10 @@ Runs under Node’s permission model: it reads the folder (without ca/key.pem an
 and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; SIGHUP takes over a changed configuration.`,
     )
     .action(
-      answering(async ({ directory, json }) => {
+      answering<{ acceptClock?: boolean }>(async ({ directory, json }, _, { acceptClock = false }) => {
+        if (process.permission === undefined) throw new Fault('SP_GATEWAY_PERMISSIONS');
         const started = performance.now();
-        const gateway = await Gateway.open(directory);
+        const gateway = await Gateway.open(directory, { acceptClock });
         sealDatabases();
         const stopped = new Promise<void>((done) => {
           watchSignals(gateway, done);

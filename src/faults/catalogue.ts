@@ -637,6 +637,21 @@ export const FAULTS = {
     remedy: 'Start it with `sallyport -C DIR run`.',
     faces: internal,
   },
+  SP_GATEWAY_CLOCK: {
+    blame: 'operator',
+    level: 'error',
+    summary: 'The clock is behind the last record of the ledger by more than an hour.',
+    remedy:
+      'Set the clock if it is wrong; if it is right and was wrong before, start once with `sallyport run --accept-clock`.',
+    faces: internal,
+  },
+  SP_GATEWAY_PERMISSIONS: {
+    blame: 'operator',
+    level: 'error',
+    summary: 'The gateway was started without Node’s permission model.',
+    remedy: 'Start it with `sallyport run`, which sets the permissions, not with Node itself.',
+    faces: internal,
+  },
   SP_GATEWAY_LISTEN: {
     blame: 'operator',
     level: 'error',

@@ -1,5 +1,5 @@
 /** What a device is given: DIR/devices/<id>/ with its certificate, its key and the CA that the gateway identifies by. */
-import { rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, writeNewFolder } from './atomic-file.ts';
 import { checkedDeviceId } from './device-id.ts';
@@ -28,12 +28,39 @@ export function devicePaths(directory: string, id: string): DevicePaths {
 export function writeDeviceFolder(directory: string, id: string, files: DeviceFiles): DevicePaths {
   const paths = devicePaths(directory, id);
   makeFolder(join(directory, 'devices'));
-  writeNewFolder(paths.folder, {
-    'cert.pem': files.certificatePem,
-    ...(files.keyPem !== undefined && { 'key.pem': files.keyPem }),
-    'ca.pem': files.caPem,
-  });
+  writeNewFolder(paths.folder, contentOf(files));
   return paths;
+}
+
+function contentOf({ certificatePem, keyPem, caPem }: DeviceFiles): Record<string, string> {
+  return { 'cert.pem': certificatePem, ...(keyPem !== undefined && { 'key.pem': keyPem }), 'ca.pem': caPem };
+}
+
+/** Writes what a device will be given next into DIR/devices/<id>/next, all or nothing. Throws as writeDeviceFolder. */
+export function writeNextFolder(directory: string, id: string, files: DeviceFiles): string {
+  const { folder } = devicePaths(directory, id);
+  const next = join(folder, 'next');
+  makeFolder(join(directory, 'devices'));
+  makeFolder(folder);
+  writeNewFolder(next, contentOf(files));
+  return next;
+}
+
+/** Puts what DIR/devices/<id>/next holds in the place of the former files. Nothing happens if there is no such folder. */
+export function finishNextFolder(directory: string, id: string): void {
+  const { folder } = devicePaths(directory, id);
+  const next = join(folder, 'next');
+  if (!existsSync(next)) return;
+  // The certificate last: whoever finds it finds the key that belongs to it.
+  for (const name of ['ca.pem', 'key.pem', 'cert.pem']) {
+    if (existsSync(join(next, name))) renameSync(join(next, name), join(folder, name));
+  }
+  rmSync(next, { recursive: true, force: true });
+}
+
+/** Takes back what writeNextFolder wrote. */
+export function removeNextFolder(directory: string, id: string): void {
+  rmSync(join(devicePaths(directory, id).folder, 'next'), { recursive: true, force: true });
 }
 
 /** Removes the folder of a device whose keys are given up. Nothing happens if there is none. Throws SP_DEVICE_ID. */

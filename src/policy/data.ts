@@ -14,6 +14,8 @@ export interface PolicyData {
   readonly json: string;
   /** True if a route of this segment wants the decoded payload in the input. */
   inspects(segment: string): boolean;
+  /** True if this route (`<segment>/<route>`) wants it: a payload that cannot be decoded must not pass there. */
+  inspectsRoute(route: string): boolean;
 }
 
 /** Inside the module data takes eight to nine times its JSON size; this is far below limits.policyMemoryBytes. */
@@ -29,12 +31,18 @@ export function policyData(settings: Settings): PolicyData {
   // The text as it stands: a number beyond 2^53 reaches policy with all its digits.
   const custom = settings.policy.data === undefined ? '{}' : customJson(settings.policy.data);
   const inspecting = new Set<string>();
+  const inspectingRoutes = new Set<string>();
   for (const segment of settings.segments.values()) {
-    if (segment.routes.some(({ inspect }) => inspect)) inspecting.add(segment.name);
+    for (const { name, inspect } of segment.routes) {
+      if (!inspect) continue;
+      inspecting.add(segment.name);
+      inspectingRoutes.add(`${segment.name}/${name}`);
+    }
   }
   return {
     json: `{"configuration":${configuration},"custom":${custom}}`,
     inspects: (segment) => inspecting.has(segment),
+    inspectsRoute: (route) => inspectingRoutes.has(route),
   };
 }
 

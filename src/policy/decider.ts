@@ -3,6 +3,7 @@
  * exists here, and takes a token of the rate it demands. One decider belongs to one revision.
  */
 import type { Limits } from '../config/settings.ts';
+import type { Arrival } from '../exchange/arrival.ts';
 import type { Identified } from '../exchange/identified.ts';
 import type { Device } from '../exchange/peer.ts';
 import type { Decider, Decision } from '../exchange/permitted.ts';
@@ -20,6 +21,8 @@ export interface PolicyDeciderOptions {
   readonly revision: string;
   /** True if policy wants the payloads of this segment. */
   readonly inspects: (segment: string) => boolean;
+  /** True if this route lets policy look into payloads. */
+  readonly inspectsRoute: (route: string) => boolean;
   readonly knowsUpstream: (name: string) => boolean;
   readonly knowsPrivacy: (name: string) => boolean;
   /** Told how long each evaluation took, microseconds. */
@@ -61,13 +64,17 @@ export class PolicyDecider implements Decider {
     const decision = policy.decide(input, this.#sentinel, BigInt(arrival.receivedAt) * 1_000_000n);
     this.#options.onDecided?.((performance.now() - started) * 1_000);
     if (!decision.allow) return decision;
-    const { upstream, privacy, rate } = decision.obligations;
+    const { route, upstream, privacy, rate } = decision.obligations;
     // A message goes to the device that it names and that can be reached, or to none: policy cannot divert it to another.
     const exists = upstream.startsWith(DEVICE)
       ? target?.id === upstream.slice(DEVICE.length)
       : this.#options.knowsUpstream(upstream);
     if (!exists) throw unmet('an upstream', upstream);
     if (privacy !== undefined && !this.#options.knowsPrivacy(privacy)) throw unmet('a privacy rule', privacy);
+    // What policy was to look into and could not is not let past it: a label of the device's choosing is no way around.
+    if (document === undefined && carriesPayload(arrival) && this.#options.inspectsRoute(route)) {
+      throw new Fault('SP_PAYLOAD_TYPE', 'The route inspects payloads, and this one cannot be read.');
+    }
     if (rate && !again && !rates.take(rate, device.id)) return { allow: false, reasons: ['rate-limited'] };
     return decision;
   }
@@ -77,4 +84,8 @@ const DEVICE = 'device:';
 
 function unmet(what: string, name: string): Fault {
   return new Fault('SP_POLICY_OBLIGATION', `The verdict names ${what} that is not configured: ${name.slice(0, 64)}.`);
+}
+
+function carriesPayload({ body }: Arrival): boolean {
+  return body.kind === 'stream' || (body.kind === 'bytes' && body.bytes.byteLength > 0);
 }

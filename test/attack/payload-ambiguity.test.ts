@@ -83,6 +83,7 @@ class Inspected {
       gateway: 'test',
       revision: 'test',
       inspects: () => true,
+      inspectsRoute: () => true,
       knowsUpstream: () => true,
       knowsPrivacy: () => true,
       reachableDevice: () => undefined,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Arrival } from '../../../src/exchange/arrival.ts';
 import type { Decision } from '../../../src/exchange/permitted.ts';
 import type { Fault } from '../../../src/faults/fault.ts';
 import { PolicyDecider, type PolicyDeciderOptions } from '../../../src/policy/decider.ts';
@@ -32,6 +33,7 @@ function decider(policy: ActivePolicy, changes: Partial<PolicyDeciderOptions> = 
     gateway: 'plant-7',
     revision: 'r1',
     inspects: () => false,
+    inspectsRoute: () => false,
     knowsUpstream: (name) => name === 'cloud',
     knowsPrivacy: (name) => name === 'minimal',
     reachableDevice: () => undefined,
@@ -49,6 +51,25 @@ function outcome(work: () => Decision): string {
 }
 
 describe('the decider', () => {
+  it('lets nothing past a route that inspects payloads which policy could not look into, whatever its label', () => {
+    const inspecting = { inspects: () => true, inspectsRoute: (route: string) => route === 'sensors/telemetry' };
+    const bytes = new TextEncoder().encode('{"cmd":"reboot"}');
+    const { policy } = answering(permit());
+    const labelled = (body: Arrival['body']) =>
+      outcome(() => decider(policy, inspecting).decide(identifiedAs({ arrival: { contentType: 'text/plain', body } })));
+    expect(labelled({ kind: 'bytes', bytes })).toBe('SP_PAYLOAD_TYPE');
+    expect(labelled({ kind: 'stream', stream: (async function* () {})(), length: 9 })).toBe('SP_PAYLOAD_TYPE');
+    expect(labelled({ kind: 'bytes', bytes: new Uint8Array() })).toBe('allowed');
+    expect(labelled({ kind: 'empty' })).toBe('allowed');
+    expect(
+      outcome(() =>
+        decider(policy).decide(
+          identifiedAs({ arrival: { contentType: 'text/plain', body: { kind: 'bytes', bytes } } }),
+        ),
+      ),
+    ).toBe('allowed');
+  });
+
   it('asks the real policy and takes its word', () => {
     const asking = decider(PolicyWall.activate(sourceOf()), { knowsPrivacy: () => true });
     expect(outcome(() => asking.decide(identifiedAs({ arrival: { path: '/ok' } })))).toBe('allowed');
