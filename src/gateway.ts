@@ -9,9 +9,10 @@ import type { TLSSocket } from 'node:tls';
 import { deviceOperations } from './admin/device-operations.ts';
 import type { Operations, StatusView } from './admin/operations.ts';
 import { AdminServer } from './admin/server.ts';
+import { statusView } from './admin/status-view.ts';
 import { Tally } from './admin/tally.ts';
 import type { Gate, Passage } from './exchange/gate.ts';
-import type { DeviceState, Peer } from './exchange/peer.ts';
+import type { Peer } from './exchange/peer.ts';
 import { pass, reconsider } from './exchange/pipeline.ts';
 import { Fault } from './faults/fault.ts';
 import { readKeyFile, readTextFile } from './identity/atomic-file.ts';
@@ -21,8 +22,8 @@ import { keyOf } from './identity/public-key.ts';
 import { DeviceRegistry } from './identity/registry.ts';
 import { LiveSessions } from './identity/sessions.ts';
 import { authorityPaths, readTrustAnchors } from './identity/trust.ts';
+import { clockFloor } from './ledger/clock-floor.ts';
 import { Ledger } from './ledger/ledger.ts';
-import { tail } from './ledger/read.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
 import { WebSocketListener } from './listeners/websocket/listener.ts';
 import { PolicyDecider } from './policy/decider.ts';
@@ -38,10 +39,6 @@ import { UpstreamForwarder } from './upstreams/forwarder.ts';
 
 /** How often sessions are looked through for certificates that expired while connected. */
 const EXPIRY_SWEEP_MS = 60_000;
-/** How far the last record may be ahead of the clock before somebody has to say which of them is right. */
-const MAX_CLOCK_LEAD_MS = 3_600_000;
-/** This version did not exist before; a clock that says so is wrong. */
-const BUILT_AT = Date.UTC(2026, 10, 25);
 
 export class Gateway {
   readonly #directory: string;
@@ -336,34 +333,22 @@ export class Gateway {
 
   #status(): StatusView {
     const { settings, revision } = this.#provision;
-    const devices: Record<DeviceState, number> = { active: 0, disabled: 0, quarantined: 0, retired: 0 };
-    for (const { state } of this.#registry.list()) devices[state] += 1;
-    const { seq, hash } = this.#ledger.head;
-    return {
+    return statusView({
       gateway: settings.gateway,
       version: version(),
-      pid: process.pid,
-      ready: this.#ready && this.#ledger.failure === undefined,
-      startedAt: new Date(this.#startedAt).toISOString(),
+      ready: this.#ready,
+      startedAt: this.#startedAt,
       revision,
       listen: this.#addresses,
       connections: this.#sessions.size,
-      devices,
-      permitted: this.#tally.permitted,
-      denied: this.#tally.denied,
-      failed: this.#tally.failed,
+      registry: this.#registry,
+      tally: this.#tally,
       drops: this.#metrics.drops(),
-      newlyDenied: this.#tally.newlyDenied(Date.now()),
-      upstreams: this.#forwarder.stats().map(({ name, state, inFlight, lastError, lastErrorAt }) => ({
-        name,
-        circuit: state,
-        inFlight,
-        ...(lastError !== undefined && { lastError }),
-        ...(lastErrorAt !== undefined && { lastErrorAt: new Date(lastErrorAt).toISOString() }),
-      })),
-      ledger: { sequence: seq, head: hash, healthy: this.#ledger.failure === undefined },
-      ...(this.#lastReload && { lastReload: this.#lastReload }),
-    };
+      upstreams: this.#forwarder.stats(),
+      head: this.#ledger.head,
+      ledgerFault: this.#ledger.failure?.code,
+      lastReload: this.#lastReload,
+    });
   }
 
   #checks(): Record<string, boolean> {
@@ -394,19 +379,6 @@ export class Gateway {
       return { ca };
     }
   }
-}
-
-/**
- * A moment that has certainly passed: the build, or the last record. A record of a time far ahead was written under a wrong
- * clock, or the clock is wrong now; believing either could lock every device out or let expired ones in, so a person decides.
- */
-async function clockFloor(ledger: string, acceptClock: boolean): Promise<number> {
-  const [last] = await tail(ledger, 1);
-  const recorded = last && 'time' in last ? last.time : 0;
-  if (recorded - Date.now() <= MAX_CLOCK_LEAD_MS) return Math.max(BUILT_AT, recorded);
-  if (acceptClock) return BUILT_AT;
-  const [now, then] = [Date.now(), recorded].map((time) => new Date(time).toISOString());
-  throw new Fault('SP_GATEWAY_CLOCK', `The clock says ${now}, but the ledger’s last record is of ${then}.`);
 }
 
 interface Parts {
