@@ -72,24 +72,70 @@ const CLEAN_VALUE = /^[\t -~]*$/;
 /** Of the tokens only letters, digits and hyphen: X_Device and X.Device are X-Device to many a backend. */
 const CLEAN_NAME = /^[a-z0-9-]+$/;
 
-/** Framing, one hop's business, or ours to say. */
+/**
+ * Framing, one hop's business, or ours to say; and what backends believe of a proxy in front of them: another method or
+ * path than the one that policy saw (x-http-method-override, x-original-url), another sender (x-real-ip, client-cert of
+ * RFC 9440, x-remote-user). Under `unchanged` a device could name itself as it likes.
+ */
 const NEVER_SENT: ReadonlySet<string> = new Set([
   'accept-encoding',
   'alt-used',
+  'client-ip',
   'connection',
   'content-length',
   'expect',
+  'fastly-client-ip',
   'forwarded',
+  'front-end-https',
   'host',
   'http2-settings',
   'keep-alive',
   'max-forwards',
+  'remote-user',
   'te',
   'trailer',
   'transfer-encoding',
-  'true-client-ip',
   'upgrade',
   'via',
-  'x-real-ip',
+  'x-cluster-client-ip',
+  'x-device-id',
+  'x-host',
+  'x-method-override',
 ]);
-const NEVER_SENT_PREFIX = /^(?:proxy-|x-forwarded|sallyport-|sec-websocket-)/;
+/** Beginnings of names of the same kinds, each with whatever follows. */
+const NEVER_SENT_PREFIX = new RegExp(
+  `^(?:${[
+    ...['proxy-', 'sallyport-', 'sec-websocket-'],
+    ...['x-http-method', 'x-original-', 'x-rewrite-', 'x-middleware-'],
+    ...[
+      'x-forwarded',
+      'x-real-',
+      'x-client-ip',
+      'true-client-',
+      'cf-',
+      'x-azure-',
+      'x-appengine-',
+      'x-envoy-',
+      'x-amz',
+    ],
+    ...[
+      'client-cert',
+      'x-client-cert',
+      'x-client-dn',
+      'x-client-verify',
+      'ssl-client',
+      'x-ssl-',
+      'x-tls-client',
+      'x-arr-',
+    ],
+    ...[
+      'x-authenticated',
+      'x-auth-request-',
+      'x-remote-',
+      'x-webauth-',
+      'x-goog-authenticated-',
+      'x-goog-iap-',
+      'x-ms-client-',
+    ],
+  ].join('|')})`,
+);

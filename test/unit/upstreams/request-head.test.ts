@@ -84,6 +84,77 @@ describe('requestHead', () => {
     expect(headers([[name, '7']]).has(name)).toBe(false);
   });
 
+  const believed = [
+    ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Original-URL', 'X-Original-URI'],
+    ...[
+      'X-Original-Method',
+      'X-Rewrite-URL',
+      'X-Middleware-Subrequest',
+      'X-Host',
+      'X-Real-IP',
+      'X-Client-IP',
+      'Client-IP',
+    ],
+    ...[
+      'CF-Connecting-IP',
+      'True-Client-IP',
+      'X-Cluster-Client-IP',
+      'Fastly-Client-IP',
+      'X-Azure-ClientIP',
+      'Forwarded',
+    ],
+    ...['X-Forwarded-For', 'X-Forwarded-User', 'X-Forwarded-Prefix', 'X-Envoy-Original-Path', 'X-Amz-Security-Token'],
+    ...['X-Amzn-Oidc-Identity', 'X-Appengine-User-IP', 'Client-Cert', 'Client-Cert-Chain', 'X-Client-Cert'],
+    ...[
+      'X-Client-Certificate',
+      'X-Client-Cert-DN',
+      'X-Client-DN',
+      'X-Client-Verify',
+      'SSL-Client-Cert',
+      'X-SSL-Client-S-DN',
+    ],
+    ...['X-SSL-Client-Verify', 'X-TLS-Client-Cert', 'X-ARR-ClientCert', 'X-Device-Id', 'X-Authenticated-User'],
+    ...[
+      'X-Authenticated-Userid',
+      'X-Auth-Request-Email',
+      'X-Remote-User',
+      'X-Remote-Group',
+      'Remote-User',
+      'X-Webauth-User',
+    ],
+    ...[
+      'X-Goog-Authenticated-User-Email',
+      'X-Goog-IAP-JWT-Assertion',
+      'X-MS-Client-Principal',
+      'X-MS-Client-Principal-Id',
+    ],
+    ...['Front-End-HTTPS', 'Sallyport-Decision', 'Sallyport-Device', 'Proxy-Authorization'],
+  ];
+
+  it.each(believed)('never sends what a backend believes of a proxy, however it is spelled: %s', (name) => {
+    const mixed = [...name].map((letter, at) => (at % 2 === 0 ? letter.toLowerCase() : letter.toUpperCase())).join('');
+    const spellings = [name, name.toLowerCase(), name.toUpperCase(), mixed, name.replaceAll('-', '_')];
+    const sent = requestHead(
+      { ...message, headers: spellings.map((each) => [each, 'forged'] as const) },
+      'id-1',
+    ).headers;
+    expect(sent).toEqual(requestHead(message, 'id-1').headers);
+  });
+
+  it('sends names that only look alike', () => {
+    const alike = [
+      'x-model',
+      'x-device-model',
+      'x-client-version',
+      'x-http-version',
+      'x-request-id',
+      'x-amount',
+      'x-authority',
+    ];
+    const sent = headers(alike.map((name) => [name, '7']));
+    expect(alike.filter((name) => !sent.has(name))).toEqual([]);
+  });
+
   it('says itself which decision this is and that it wants no compression', () => {
     const sent = requestHead(
       {
