@@ -1,6 +1,7 @@
 /**
- * Reversible tokens: `t<key id>.<base64url>`, AES-SIV (RFC 5297) with the purpose as associated data. The same value gives
- * the same token; a token that was altered, or made for another purpose, does not open.
+ * Reversible tokens: `t<key id>.<base64url>`, AES-SIV (RFC 5297) with the purpose and the device as associated data. The same
+ * value of a device gives the same token; a token that was altered, or made for another purpose or device, does not open:
+ * a cloud that holds tokens of all devices must not have one of them open those of the others.
  *
  *     base64url( 16 bytes synthetic IV | ciphertext of: typed value, 0x80, zeros up to a multiple of 16 bytes )
  *
@@ -28,18 +29,20 @@ export class Tokens {
   readonly #activeId: number;
   /** Keys by id, retiring ones included. */
   readonly #keys: Map<number, Buffer>;
-  readonly #purpose: Buffer;
+  /** Of the associated data, what stands before the device. */
+  readonly #purpose: string;
 
   constructor(keys: PrivacyKeys, purpose: string) {
     this.#ring = keys;
     this.#activeId = keys.active.id;
     this.#keys = new Map(keys.readable.map((key) => [key.id, derived(key)]));
-    this.#purpose = Buffer.from(`sallyport/token/${purpose}`);
+    this.#purpose = `sallyport/token/${JSON.stringify(purpose)}/`;
   }
 
-  of(value: TypedValue): string {
+  /** @param device id of the device that sends the value */
+  of(value: TypedValue, device: string): string {
     const cipher = createCipheriv(CIPHER, this.#keys.get(this.#activeId) as Buffer, null) as CipherGCM;
-    cipher.setAAD(this.#purpose);
+    cipher.setAAD(this.#associated(device));
     const ciphertext = cipher.update(pad(value));
     cipher.final();
     return `t${this.#activeId}.${Buffer.concat([cipher.getAuthTag(), ciphertext]).toString('base64url')}`;
@@ -48,17 +51,18 @@ export class Tokens {
   /**
    * The value behind a token.
    *
+   * @param device id of the device that the value goes to
    * @returns undefined if the text does not look like a token at all
-   * @throws SP_PAYLOAD_TOKEN if it does and was not made here, for this purpose, with a key that is still there
+   * @throws SP_PAYLOAD_TOKEN if it does and was not made here, for this purpose and device, with a key that is still there
    */
-  open(text: string): TypedValue | undefined {
+  open(text: string, device: string): TypedValue | undefined {
     const [, id, body] = SHAPE.exec(text) ?? [];
     if (body === undefined || body.length < SHORTEST_BODY) return undefined;
     const key = this.#keys.get(Number(id)) ?? this.#newerKey(Number(id));
     const bytes = Buffer.from(body, 'base64url');
     // One token has one spelling: the decoder would forgive stray bits in the last character.
     if (key === undefined || bytes.toString('base64url') !== body) throw new Fault('SP_PAYLOAD_TOKEN');
-    return unpad(this.#decrypt(key, bytes));
+    return unpad(this.#decrypt(key, bytes, device));
   }
 
   /** The key of a ring that has come since, if there is one. */
@@ -77,11 +81,16 @@ export class Tokens {
     return 'Tokens [redacted]';
   }
 
-  #decrypt(key: Buffer, bytes: Buffer): Buffer {
+  /** Both names are quoted: no two pairs of them read alike. */
+  #associated(device: string): Buffer {
+    return Buffer.from(this.#purpose + JSON.stringify(device));
+  }
+
+  #decrypt(key: Buffer, bytes: Buffer, device: string): Buffer {
     try {
       const decipher = createDecipheriv(CIPHER, key, null) as DecipherGCM;
       decipher.setAuthTag(bytes.subarray(0, IV_BYTES));
-      decipher.setAAD(this.#purpose);
+      decipher.setAAD(this.#associated(device));
       const plaintext = decipher.update(bytes.subarray(IV_BYTES));
       decipher.final();
       return plaintext;

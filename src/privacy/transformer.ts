@@ -3,13 +3,12 @@
  * in a refusal: a body that its rule cannot read, a rule that does not exist, a payload that no rule covers.
  *
  * Upwards a rule lets out what it names. Downwards nothing is hidden from a device; only tokens are mapped back, and only
- * those of the purpose of the permit's own rule.
+ * its own, of the purpose of the permit's own rule.
  */
 import type { Limits, PrivacyRule } from '../config/settings.ts';
 import { type Arrival, EMPTY_BODY } from '../exchange/arrival.ts';
 import type { Document, Transformer } from '../exchange/gate.ts';
 import type { Message, Reply } from '../exchange/message.ts';
-import type { Obligations } from '../exchange/obligations.ts';
 import type { Permitted } from '../exchange/permitted.ts';
 import type { Sealed } from '../exchange/sealed.ts';
 import type { Reason } from '../faults/catalogue.ts';
@@ -64,7 +63,8 @@ export class PrivacyTransformer implements Transformer {
     }
     this.#bounds = { jsonDepth: limits.jsonDepth, jsonValues: limits.jsonValues };
     this.#responseBytes = limits.responseBytes;
-    this.#redactor = new PathRedactor(keys, { literals, isKnownSegment });
+    const disguisedAfter = new Set([...this.#rules.values()].flatMap(({ rule }) => [...rule.path.keys()]));
+    this.#redactor = new PathRedactor(keys, { literals, isKnownSegment, disguisedAfter });
   }
 
   /** Fields that went each way since the start, by rule. */
@@ -88,7 +88,7 @@ export class PrivacyTransformer implements Transformer {
       if (!isEmpty || query !== '') return 'payload-not-covered';
       return messageOf(arrival, { headers: minimalHeaders(arrival.headers), contentType: '', body: EMPTY_BODY });
     }
-    const active = this.#active(permitted.obligations);
+    const active = this.#active(permitted);
     // What streams past is not looked at: no rule could keep its promise about it.
     if (body.kind === 'stream' && (permitted.obligations.stream !== true || active !== undefined)) {
       return 'stream-not-allowed';
@@ -102,7 +102,7 @@ export class PrivacyTransformer implements Transformer {
   transformReply(sealed: Sealed, reply: Reply): Reply {
     const { body, contentType, headers } = reply;
     if (body.kind === 'bytes' && body.bytes.length > this.#responseBytes) throw new Fault('SP_UPSTREAM_TOO_LARGE');
-    const active = this.#active(sealed.permitted.obligations);
+    const active = this.#active(sealed.permitted);
     if (active === undefined) return reply;
     const { disguise } = active;
     const restored = headers.map(
@@ -124,12 +124,12 @@ export class PrivacyTransformer implements Transformer {
     return this.#redactor.redact(path);
   }
 
-  /** The permit's rule; undefined for none and for `unchanged`. */
-  #active({ privacy }: Obligations): ActiveRule | undefined {
+  /** The permit's rule, with the tokens of its device; undefined for none and for `unchanged`. */
+  #active({ obligations: { privacy }, identified: { device } }: Permitted): ActiveRule | undefined {
     if (privacy === undefined || privacy === UNCHANGED) return undefined;
     const active = this.#rules.get(privacy);
     if (active === undefined) throw new Fault('SP_POLICY_OBLIGATION', `There is no privacy rule ${privacy}.`);
-    return active;
+    return { ...active, disguise: active.disguise.forDevice(device.id) };
   }
 
   /** What an upstream sends badly is the upstream's fault, not the device's. */
@@ -170,7 +170,8 @@ function minimiseMessage(
 ): Message {
   if (!isEmpty && !(document instanceof JsonDocument)) throw new Fault('SP_PAYLOAD_TYPE');
   const json = document instanceof JsonDocument ? minimise(document, rule.payload, disguise, counts) : undefined;
-  const contentType = json === undefined ? '' : arrival.contentType;
+  // The device's own `+json` type would be a text that no rule names.
+  const contentType = json === undefined ? '' : JSON_TYPE;
   return messageOf(arrival, {
     path: disguisePath(arrival.path, rule.path, disguise, counts),
     query: minimiseQuery(arrival.query, rule.query, disguise, counts),
@@ -197,9 +198,11 @@ function messageOf(
   return { verb, path, query: '', ...parts };
 }
 
+const JSON_TYPE = 'application/json';
+
 /** application/json and the +json types of RFC 6839 section 3.1. */
 function isJson(contentType: string): boolean {
-  return contentType === 'application/json' || contentType.endsWith('+json');
+  return contentType === JSON_TYPE || contentType.endsWith('+json');
 }
 
 function isEncoded(headers: Reply['headers']): boolean {

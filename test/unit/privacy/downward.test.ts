@@ -1,13 +1,17 @@
 /** The way from the cloud to the device: replies, and messages on an open channel. */
 import { describe, expect, it } from 'vitest';
+import type { Reply } from '../../../src/exchange/message.ts';
+import type { Device } from '../../../src/exchange/peer.ts';
 import { Disguise } from '../../../src/privacy/disguise.ts';
 import { PrivacyKey, PrivacyKeys } from '../../../src/privacy/keys.ts';
+import { DEVICE } from '../exchange/gate-fixture.ts';
 import { answer, bodyOf, codeOf, jsonArrival, KEYS, leave, ruleOf, textOf, transformerOf } from './privacy-fixture.ts';
 
 const RULES = [ruleOf({ keep: ['v'], tokenise: ['serial'] }), ruleOf({ name: 'frames', purpose: 'frames' })];
 const transformer = transformerOf({ rules: RULES });
-const disguise = new Disguise(KEYS, 'readings');
-const foreign = new Disguise(KEYS, 'frames').token('sSN-1');
+const disguise = new Disguise(KEYS, 'readings', DEVICE.id);
+const foreign = new Disguise(KEYS, 'frames', DEVICE.id).token('sSN-1');
+const neighbour: Device = { ...DEVICE, id: 'thermo-2', key: 'cd'.repeat(32) };
 const json = (text: string) => ({
   contentType: 'application/json',
   body: { kind: 'bytes' as const, bytes: Buffer.from(text) },
@@ -57,6 +61,24 @@ describe('a reply', () => {
       expect(await replied(transformer, { headers: [['etag', bad]] })).toBe('SP_PAYLOAD_TOKEN');
       expect(await replied(transformer, { headers: [['location', `/v1/${bad}`]] })).toBe('SP_PAYLOAD_TOKEN');
     }
+  });
+
+  it('opens no token of another device: a cloud with one device at hand would have them all opened', async () => {
+    const up = await bodyOf(transformer, jsonArrival('{"serial":"SN-1"}'));
+    const token = (JSON.parse(up) as { serial: string }).serial;
+    const to = (reply: Partial<Reply>, device: Device) => replied(transformer, reply, { privacy: 'readings' }, device);
+    for (const reply of [
+      json(up),
+      { headers: [['etag', token]] },
+      { headers: [['location', `/v1/${token}`]] },
+    ] as const) {
+      expect(await to(reply, neighbour)).toBe('SP_PAYLOAD_TOKEN');
+      expect(await to(reply, DEVICE)).not.toContain('SP_PAYLOAD_TOKEN');
+    }
+    expect(await to(json(up), DEVICE)).toBe('{"serial":"SN-1"}');
+    const theirs = await bodyOf(transformer, jsonArrival('{"serial":"SN-1"}'), { privacy: 'readings' }, neighbour);
+    expect(theirs).not.toBe(up);
+    expect(await to(json(theirs), neighbour)).toBe('{"serial":"SN-1"}');
   });
 
   it('opens only tokens of the permit’s own rule', async () => {
@@ -124,7 +146,7 @@ describe('a reply', () => {
   it('is mapped back through a rotation of keys', async () => {
     const old = PrivacyKey.generate(1, '2026-01-01T00:00:00Z');
     const fresh = PrivacyKey.generate(2, '2026-06-01T00:00:00Z');
-    const token = new Disguise(new PrivacyKeys([old]), 'readings').token('sSN-1');
+    const token = new Disguise(new PrivacyKeys([old]), 'readings', DEVICE.id).token('sSN-1');
     const during = transformerOf({ rules: RULES, keys: new PrivacyKeys([old.withState('retiring'), fresh]) });
     const after = transformerOf({ rules: RULES, keys: new PrivacyKeys([old.withState('retired'), fresh]) });
     expect(await replied(during, json(JSON.stringify(token)))).toBe('"SN-1"');
@@ -143,6 +165,12 @@ describe('a message of the cloud on an open channel', () => {
 
   it('is refused with a forged or foreign token', async () => {
     expect(await bodyOf(transformer, down(JSON.stringify(foreign)))).toBe('SP_PAYLOAD_TOKEN');
+  });
+
+  it('is refused with a token of another device', async () => {
+    const message = down(JSON.stringify({ serial: disguise.token('sSN-1') }));
+    expect(await bodyOf(transformer, message, { privacy: 'readings' }, neighbour)).toBe('SP_PAYLOAD_TOKEN');
+    expect(await bodyOf(transformer, message, { privacy: 'readings' }, DEVICE)).toContain('SN-1');
   });
 
   it('passes as it is if it is not JSON', async () => {

@@ -4,6 +4,7 @@ import type { Arrival } from '../../../src/exchange/arrival.ts';
 import { Identified } from '../../../src/exchange/identified.ts';
 import type { Message, Reply } from '../../../src/exchange/message.ts';
 import type { Obligations } from '../../../src/exchange/obligations.ts';
+import type { Device } from '../../../src/exchange/peer.ts';
 import { Permitted } from '../../../src/exchange/permitted.ts';
 import { Sealed, type Transformer } from '../../../src/exchange/sealed.ts';
 import type { Reason } from '../../../src/faults/catalogue.ts';
@@ -60,7 +61,7 @@ export function transformerOf({ rules = [ruleOf()], keys = KEYS, limits = {} }: 
     rules: new Map(rules.map((rule) => [rule.name, rule])),
     keys,
     limits: { ...DEFAULT_LIMITS, ...limits },
-    literals: new Set(['V1', 'telemetry']),
+    literals: new Set(['V1', 'telemetry', 'device-events', 'read_only']),
     isKnownSegment: (segment) => segment === 'thermo-1',
   });
 }
@@ -75,8 +76,9 @@ export async function permittedOf(
   transformer: Transformer,
   arrival: Arrival,
   obligations: Partial<Obligations> = { privacy: 'readings' },
+  device: Device = DEVICE,
 ): Promise<Permitted> {
-  const identified = Identified.by({ identify: () => DEVICE, admit: () => undefined }, transformer, arrival);
+  const identified = Identified.by({ identify: () => device, admit: () => undefined }, transformer, arrival);
   if (!(identified instanceof Identified)) throw new Error('not identified');
   const granted = { route: 'sensors/telemetry', upstream: 'cloud', ...obligations };
   const permitted = await Permitted.by(
@@ -92,8 +94,9 @@ export async function leave(
   transformer: Transformer,
   arrival: Arrival,
   obligations?: Partial<Obligations>,
+  device?: Device,
 ): Promise<Message | Reason | string> {
-  const permitted = await permittedOf(transformer, arrival, obligations);
+  const permitted = await permittedOf(transformer, arrival, obligations, device);
   let message: Message | Reason | undefined;
   const code = codeOf(() => {
     message = transformer.transform(permitted);
@@ -106,8 +109,9 @@ export async function bodyOf(
   transformer: Transformer,
   arrival: Arrival,
   obligations?: Partial<Obligations>,
+  device?: Device,
 ): Promise<string> {
-  const message = await leave(transformer, arrival, obligations);
+  const message = await leave(transformer, arrival, obligations, device);
   return typeof message === 'string' ? message : textOf(message);
 }
 
@@ -120,8 +124,10 @@ export async function answer(
   transformer: Transformer,
   reply: Partial<Reply>,
   obligations?: Partial<Obligations>,
+  device?: Device,
 ): Promise<Reply> {
-  const permitted = await permittedOf(transformer, arrivalOf({ body: { kind: 'empty' }, query: '' }), obligations);
+  const arrival = arrivalOf({ body: { kind: 'empty' }, query: '' });
+  const permitted = await permittedOf(transformer, arrival, obligations, device);
   const sealed = Sealed.by(transformer, permitted);
   if (!(sealed instanceof Sealed)) throw new Error('not sealed');
   return transformer.transformReply(sealed, {

@@ -5,6 +5,8 @@ import { Pseudonyms, type TypedValue } from '../../../src/privacy/pseudonyms.ts'
 import { Tokens } from '../../../src/privacy/tokens.ts';
 import { codeOf, KEYS } from './privacy-fixture.ts';
 
+const DEVICE = 'thermo-1';
+
 const VALUES: readonly TypedValue[] = [
   'sSN-1',
   's',
@@ -33,48 +35,63 @@ describe('Tokens', () => {
 
   it('map back to the very value, type and all', () => {
     for (const value of VALUES) {
-      const token = tokens.of(value);
+      const token = tokens.of(value, DEVICE);
       expect(token).toMatch(/^t1\.[A-Za-z0-9_-]{43,}$/);
-      expect(tokens.of(value)).toBe(token);
-      expect(tokens.open(token)).toBe(value);
+      expect(tokens.of(value, DEVICE)).toBe(token);
+      expect(tokens.open(token, DEVICE)).toBe(value);
     }
-    expect(new Set(VALUES.map((value) => tokens.of(value))).size).toBe(VALUES.length);
+    expect(new Set(VALUES.map((value) => tokens.of(value, DEVICE))).size).toBe(VALUES.length);
   });
 
   it('hide the length of short values', () => {
-    expect(tokens.of('sA').length).toBe(tokens.of('sSN-00012345-AB').length);
+    expect(tokens.of('sA', DEVICE).length).toBe(tokens.of('sSN-00012345-AB', DEVICE).length);
   });
 
   it('refuse every altered character, and every other spelling', () => {
-    const token = tokens.of('sSN-1');
+    const token = tokens.of('sSN-1', DEVICE);
     for (let at = 3; at < token.length; at += 1) {
       for (const other of ['A', 'B', '_']) {
         if (token[at] === other) continue;
         const altered = token.slice(0, at) + other + token.slice(at + 1);
         expect(
-          codeOf(() => tokens.open(altered)),
+          codeOf(() => tokens.open(altered, DEVICE)),
           altered,
         ).toBe('SP_PAYLOAD_TOKEN');
       }
     }
     // The last character of 43 carries two bits that decode to nothing.
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-    const opened = [...alphabet].filter((last) => codeOf(() => tokens.open(token.slice(0, -1) + last)) === 'passed');
+    const opened = [...alphabet].filter(
+      (last) => codeOf(() => tokens.open(token.slice(0, -1) + last, DEVICE)) === 'passed',
+    );
     expect(opened).toEqual([token.at(-1)]);
     for (const forged of [`${token}A`, `${token}${'A'.repeat(22)}`, token.slice(0, 46), `t1.${'A'.repeat(43)}`]) {
       if (forged !== token)
         expect(
-          codeOf(() => tokens.open(forged)),
+          codeOf(() => tokens.open(forged, DEVICE)),
           forged,
         ).toBe('SP_PAYLOAD_TOKEN');
     }
   });
 
   it('refuse those of another purpose, key ring or key id', () => {
-    const token = tokens.of('sSN-1');
-    expect(codeOf(() => new Tokens(KEYS, 'frames').open(token))).toBe('SP_PAYLOAD_TOKEN');
-    expect(codeOf(() => new Tokens(PrivacyKeys.generate(), 'readings').open(token))).toBe('SP_PAYLOAD_TOKEN');
-    expect(codeOf(() => tokens.open(`t2${token.slice(2)}`))).toBe('SP_PAYLOAD_TOKEN');
+    const token = tokens.of('sSN-1', DEVICE);
+    expect(codeOf(() => new Tokens(KEYS, 'frames').open(token, DEVICE))).toBe('SP_PAYLOAD_TOKEN');
+    expect(codeOf(() => new Tokens(PrivacyKeys.generate(), 'readings').open(token, DEVICE))).toBe('SP_PAYLOAD_TOKEN');
+    expect(codeOf(() => tokens.open(`t2${token.slice(2)}`, DEVICE))).toBe('SP_PAYLOAD_TOKEN');
+  });
+
+  it('refuse those of another device, however names and purposes are cut', () => {
+    const token = tokens.of('sSN-1', DEVICE);
+    expect(tokens.of('sSN-1', 'thermo-2')).not.toBe(token);
+    for (const other of ['thermo-2', '', 'thermo-', 'thermo-1 ', 'THERMO-1']) {
+      expect(
+        codeOf(() => tokens.open(token, other)),
+        other,
+      ).toBe('SP_PAYLOAD_TOKEN');
+    }
+    const cut = new Tokens(KEYS, 'a/"b').of('sSN-1', 'c');
+    expect(codeOf(() => new Tokens(KEYS, 'a').open(cut, 'b"/"c'))).toBe('SP_PAYLOAD_TOKEN');
   });
 
   it('leave alone what does not look like one', () => {
@@ -90,21 +107,21 @@ describe('Tokens', () => {
       `t1.${'A'.repeat(43)}!`,
       `t12345.${'A'.repeat(43)}`,
     ]) {
-      expect(tokens.open(text)).toBeUndefined();
+      expect(tokens.open(text, DEVICE)).toBeUndefined();
     }
   });
 
   it('are mapped back through a rotation until their key is retired', () => {
     const old = PrivacyKey.generate(1, '2026-01-01T00:00:00Z');
     const fresh = PrivacyKey.generate(2, '2026-06-01T00:00:00Z');
-    const before = new Tokens(new PrivacyKeys([old]), 'readings').of('sSN-1');
+    const before = new Tokens(new PrivacyKeys([old]), 'readings').of('sSN-1', DEVICE);
     const during = new Tokens(new PrivacyKeys([old.withState('retiring'), fresh]), 'readings');
-    expect(during.open(before)).toBe('sSN-1');
-    expect(during.of('sSN-1')).toMatch(/^t2\./);
-    expect(during.open(during.of('sSN-1'))).toBe('sSN-1');
+    expect(during.open(before, DEVICE)).toBe('sSN-1');
+    expect(during.of('sSN-1', DEVICE)).toMatch(/^t2\./);
+    expect(during.open(during.of('sSN-1', DEVICE), DEVICE)).toBe('sSN-1');
     const after = new Tokens(new PrivacyKeys([old.withState('retired'), fresh]), 'readings');
-    expect(codeOf(() => after.open(before))).toBe('SP_PAYLOAD_TOKEN');
-    expect(after.open(during.of('sSN-1'))).toBe('sSN-1');
+    expect(codeOf(() => after.open(before, DEVICE))).toBe('SP_PAYLOAD_TOKEN');
+    expect(after.open(during.of('sSN-1', DEVICE), DEVICE)).toBe('sSN-1');
   });
 });
 

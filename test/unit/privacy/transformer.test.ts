@@ -44,13 +44,15 @@ describe('under a rule', () => {
     expect(await bodyOf(transformer, jsonArrival(READING, { contentType }))).toBe('SP_PAYLOAD_TYPE');
   });
 
-  it('types ending in +json are JSON', async () => {
-    const message = await left(
-      transformer,
-      jsonArrival('{"temperature":1}', { contentType: 'application/senml+json' }),
-    );
-    expect(message.contentType).toBe('application/senml+json');
-  });
+  it.each(['application/senml+json', 'application/secret-patient-ada+json', 'ada/x+json'])(
+    'a type ending in +json is JSON, and leaves as that alone: %s',
+    async (contentType) => {
+      const headers = [['content-type', contentType]] as const;
+      const message = await left(transformer, jsonArrival('{"temperature":1}', { contentType, headers }));
+      expect(message.contentType).toBe('application/json');
+      expect(message.headers).toEqual([['content-type', 'application/json']]);
+    },
+  );
 
   it.each(['gzip', 'br', 'identity, gzip', 'x-unknown'])(
     'a body in content encoding %s is refused',
@@ -105,7 +107,7 @@ describe('headers under a rule', () => {
     rules: [ruleOf({ headers: { keep: ['X-Batch'], pseudonymise: ['x-serial'], tokenise: ['x-line'] } })],
   });
 
-  it('leave only if they are named or choose the answer', async () => {
+  it('leave only if they are named', async () => {
     const arrival = jsonArrival('{}', {
       headers: [
         ['authorization', 'Bearer SECRET'],
@@ -113,7 +115,7 @@ describe('headers under a rule', () => {
         ['user-agent', 'SECRET'],
         ['x-unknown', 'SECRET'],
         ['accept', 'application/json'],
-        ['accept-language', 'de'],
+        ['accept-language', 'ada-lovelace'],
         ['content-type', 'application/json; owner=SECRET'],
         ['x-batch', '7'],
         ['x-serial', 'SN-1'],
@@ -124,16 +126,49 @@ describe('headers under a rule', () => {
     expect(headers).toEqual([
       ['content-type', 'application/json'],
       ['accept', 'application/json'],
-      ['accept-language', 'de'],
       ['x-batch', '7'],
       ['x-serial', new Disguise(KEYS, 'readings').pseudonym('sSN-1')],
       ['x-line', expect.stringMatching(/^t1\.[\w-]{43,}$/)],
     ]);
   });
 
-  it('a negotiation header that carries a novel stays here', async () => {
-    const arrival = jsonArrival('{}', { headers: [['accept', 'x'.repeat(257)]] });
-    expect((await left(withHeaders, arrival)).headers).toEqual([['content-type', 'application/json']]);
+  it.each([
+    ['*/*', '*/*'],
+    ['text/plain;serial=SN-1', 'text/plain'],
+    ['Application/JSON ; q=0.9,text/*;q=0.1', 'application/json, text/*'],
+    ['application/senml+json, application/cbor, application/problem+json', undefined],
+    ['application/octet-stream,application/*,text/plain', 'application/*, text/plain, application/octet-stream'],
+    ['text/plain, ada/lovelace, application/secret-ada+json', 'text/plain'],
+    ['text/plain;x="a,application/json", SN-1', 'text/plain'],
+    ['text/plain,text/plain,text/plain', 'text/plain'],
+    ['text/plain;q=0, application/json;Q=0.000, */*', '*/*'],
+    ['text/html', ''],
+    ['ada-lovelace', ''],
+    ['', ''],
+    [`text/plain,${'x'.repeat(257)}`, ''],
+  ])('Accept %j leaves as %j', async (sent, expected) => {
+    const wanted = expected ?? 'application/cbor, application/problem+json, application/senml+json';
+    const accept = wanted === '' ? [] : [['accept', wanted]];
+    const headers = [
+      ['accept', sent],
+      ['accept-language', 'ada-lovelace'],
+    ] as const;
+    const ruled = await left(withHeaders, jsonArrival('{}', { headers }));
+    expect(ruled.headers).toEqual([['content-type', 'application/json'], ...accept]);
+    const bare = await left(transformer, arrivalOf({ verb: 'GET', headers, query: '', body: EMPTY }), {});
+    expect(bare.headers).toEqual(accept);
+  });
+
+  it('Accept and Accept-Language leave as they are if the rule names them', async () => {
+    const naming = transformerOf({
+      rules: [ruleOf({ headers: { keep: ['accept', 'Accept-Language'], pseudonymise: [], tokenise: [] } })],
+    });
+    const headers = [
+      ['accept', 'text/html;q=0.1'],
+      ['accept-language', 'de-AT'],
+    ] as const;
+    const message = await left(naming, arrivalOf({ verb: 'GET', headers, query: '', body: EMPTY }));
+    expect(message.headers).toEqual(headers);
   });
 });
 
