@@ -452,7 +452,7 @@ export function listenerContract(protocol: ListenerProtocol): void {
   describe('a gateway that stops', () => {
     it('lets the message under way through, and nobody in', async () => {
       const answer = Promise.withResolvers<string>();
-      house.reply = () => answer.promise;
+      house.reply = (forwarded, signal) => Promise.race([answer.promise, never(forwarded, signal)]);
       const talker = await connect();
       const told = talker.say(GOOD);
       await until(() => house.forwarded.length === 1);
