@@ -203,7 +203,6 @@ describe('on the way up', () => {
         authorization: `Bearer ${SECRET.cookie}`,
         'user-agent': SECRET.cookie,
         from: SECRET.cookie,
-        'accept-language': 'de',
       },
       'PUT',
     );
@@ -223,10 +222,9 @@ describe('on the way up', () => {
       'x-model': 'T1000',
       'x-badge': expect.stringMatching(PSEUDONYM),
       'x-visit': expect.stringMatching(TOKEN),
-      'accept-language': 'de',
     });
     expect(Object.keys(headers).sort()).toEqual([
-      ...['accept', 'accept-encoding', 'accept-language', 'connection', 'content-length', 'content-type', 'host'],
+      ...['accept', 'accept-encoding', 'connection', 'content-length', 'content-type', 'host'],
       ...['sallyport-decision', 'x-badge', 'x-model', 'x-visit'],
     ]);
   });
