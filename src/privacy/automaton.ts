@@ -54,6 +54,8 @@ export interface CompiledSelectors {
 
 /** Overlapping wildcards can multiply; a rule that anybody can still understand has a few dozen transitions. */
 const MAX_TRANSITIONS = 65_536;
+/** Each transition costs as much as the state has branches: well under a second in all, whatever the rule. */
+const MAX_WORK = 1_048_576;
 
 const STRICTNESS: readonly Action['kind'][] = ['keep', 'coarsen', 'tokenise', 'pseudonymise'];
 
@@ -151,6 +153,7 @@ class Automaton {
   readonly #pending: { readonly below: Unfilled; readonly set: readonly Branch[] }[] = [];
   readonly #problems: SelectorProblem[];
   #transitions = 0;
+  #work = 0;
 
   constructor(problems: SelectorProblem[]) {
     this.#problems = problems;
@@ -199,12 +202,12 @@ class Automaton {
   }
 
   #afford(transitions: number, set: readonly Branch[]): boolean {
-    const before = this.#transitions;
     this.#transitions += transitions;
-    if (this.#transitions <= MAX_TRANSITIONS) return true;
+    this.#work += transitions * set.length;
+    if (this.#transitions <= MAX_TRANSITIONS && this.#work <= MAX_WORK) return true;
     const selector = set.at(-1)?.origin ?? '';
-    const problem = 'overlaps with too many other selectors; use fewer wildcards';
-    if (before <= MAX_TRANSITIONS) this.#problems.push({ selector, problem });
+    this.#problems.push({ selector, problem: 'overlaps with too many other selectors; use fewer wildcards' });
+    this.#pending.length = 0;
     return false;
   }
 

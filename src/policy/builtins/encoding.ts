@@ -31,7 +31,8 @@ const encoder = new TextEncoder();
 
 export const base64Encode: Builtin = (parameters) => toBase64(textAt(parameters, 0), false);
 export const base64UrlEncode: Builtin = (parameters) => toBase64(textAt(parameters, 0), true);
-export const base64UrlEncodeNoPad: Builtin = (parameters) => toBase64(textAt(parameters, 0), true).replace(/=+$/, '');
+export const base64UrlEncodeNoPad: Builtin = (parameters) =>
+  toBase64(textAt(parameters, 0), true).replace(/={1,2}$/, '');
 
 function toBase64(text: string, url: boolean): string {
   const encoded = Buffer.from(text).toString('base64');

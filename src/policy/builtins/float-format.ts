@@ -14,7 +14,7 @@ function lower(value: number, verb: string, precision: number): string {
   const digits = precision < 0 ? value.toExponential() : exponential(value, significant - 1);
   const exponent = Number(digits.slice(digits.indexOf('e') + 1));
   const mantissa = digits.slice(0, digits.indexOf('e'));
-  const trimmed = mantissa.includes('.') ? mantissa.replace(/\.?0+$/, '') : mantissa;
+  const trimmed = trimZeros(mantissa);
   // The shortest form counts as one of six digits here, or of as many as it needs before the point.
   const count = trimmed.replace('.', '').length;
   let limit = significant;
@@ -26,8 +26,12 @@ function lower(value: number, verb: string, precision: number): string {
 
 const SHORTEST_AS = 6;
 
+/** Without zeros at the end of a fraction. From the right: a pattern would begin anew at every zero. */
 function trimZeros(text: string): string {
-  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+  if (!text.includes('.')) return text;
+  let end = text.length;
+  while (text[end - 1] === '0') end -= 1;
+  return text.slice(0, text[end - 1] === '.' ? end - 1 : end);
 }
 
 /** Without an exponent, shortest. */

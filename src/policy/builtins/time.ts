@@ -104,7 +104,7 @@ function formatOf(zone: string): Intl.DateTimeFormat {
   if (known !== undefined) return known;
   // Go knows zones by the exact name of a file; Intl also takes `+01:00` and any mixture of capitals.
   if (zone === 'Local') throw new PolicyAbort('The time zone Local depends on the machine.');
-  if (!/^[A-Z][A-Za-z0-9_]*(?:[/+-][A-Za-z0-9_+-]+)*$/.test(zone)) undefinedResult();
+  if (!/^[A-Z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/.test(zone)) undefinedResult();
   let format: Intl.DateTimeFormat;
   try {
     format = new Intl.DateTimeFormat('en-US', { timeZone: zone, ...FIELDS });

@@ -19,7 +19,7 @@ const BYTES: ReadonlyMap<string, bigint> = new Map([
 ]);
 
 /** An exponent, as long as OPA takes it for one; otherwise the `e` begins the unit. */
-const AMOUNT = /^((?:[0-9.+-]|e(?=[0-9+-])[+-]?)*)(.*)$/s;
+const AMOUNT = /^((?:[0-9.+-]|e(?=[0-9+-]))*)(.*)/s;
 const PLAIN_AMOUNT = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,3})?$/;
 
 export const parseBytes: Builtin = (parameters) => {

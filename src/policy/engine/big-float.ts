@@ -179,7 +179,14 @@ function powerOfFive(power: number, precision: number): BigFloat {
 function expand(mantissa: bigint, exponent: number): { digits: string; point: number } {
   const whole = exponent >= 0 ? mantissa << BigInt(exponent) : mantissa * 5n ** BigInt(-exponent);
   const text = whole.toString();
-  return { digits: text.replace(/0+$/, ''), point: text.length - (exponent >= 0 ? 0 : -exponent) };
+  return { digits: withoutZeros(text), point: text.length - (exponent >= 0 ? 0 : -exponent) };
+}
+
+/** From the right: a pattern would begin anew at every zero. */
+function withoutZeros(digits: string): string {
+  let end = digits.length;
+  while (digits.charCodeAt(end - 1) === ZERO) end -= 1;
+  return digits.slice(0, end);
 }
 
 function isUp(digits: string, count: number): boolean {
@@ -191,9 +198,9 @@ function isUp(digits: string, count: number): boolean {
 
 function roundDigits(exact: { digits: string; point: number }, count: number, up: boolean) {
   const kept = exact.digits.slice(0, count);
-  if (!up || count >= exact.digits.length) return { digits: kept.replace(/0+$/, ''), point: exact.point };
+  if (!up || count >= exact.digits.length) return { digits: withoutZeros(kept), point: exact.point };
   const raised = (BigInt(kept) + 1n).toString();
-  return { digits: raised.replace(/0+$/, ''), point: exact.point + (raised.length - kept.length) };
+  return { digits: withoutZeros(raised), point: exact.point + (raised.length - kept.length) };
 }
 
 function plain(digits: string, point: number): string {

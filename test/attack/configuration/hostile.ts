@@ -343,6 +343,8 @@ function patterns(): Hostile[] {
       text: withValue([...rule, 'keep'], [selector]),
     });
   }
+  const many = Array.from({ length: 1_000 }, (_, index) => `**.a${index}.**.b${index}`);
+  values.push({ kind: 'pattern', name: '1,000 selectors of any depth', text: withValue([...rule, 'keep'], many) });
   return values;
 }
 
