@@ -6,6 +6,7 @@ const WHOLE = ['test/e2e/**/*.test.ts', 'test/attack/**/*.test.ts', 'test/intero
 const MEASURED = [
   'test/attack/hostile-cloud.test.ts',
   'test/attack/kill.test.ts',
+  'test/attack/parsers.test.ts',
   'test/attack/slow-connections.test.ts',
   'test/attack/websocket-bombs.test.ts',
 ];
