@@ -167,7 +167,7 @@ it(`${PLANTED} canaries in ${ENCODINGS.length} spellings: none in any output (se
   expect(report.errors).toEqual([]);
 }, 240_000);
 
-it('a token comes back as what it was, to its own rule alone', async () => {
+it('a token comes back as what it was, to its own device and rule alone', async () => {
   const secret = canaries.mint();
   let token = '';
   let echo = '';
@@ -182,8 +182,12 @@ it('a token comes back as what it was, to its own rule alone', async () => {
     expect(token).toMatch(/^t1\./);
     expect(JSON.parse(back.body)).toEqual({ owner: secret, a: [secret] });
     expect(back.headers.location).toBe(`/v1/users/${secret}`);
-    // The token of one purpose opens under no other.
-    const other = await gateway.send(gateway.agent('thermo-2'), 'POST', '/v1/others', '{"owner":"somebody"}');
+    // To another device it is nothing, even under the same rule: a cloud could have one open the tokens of all.
+    const thief = await gateway.send(gateway.agent('thermo-2'), 'POST', '/v1/telemetry', '{"temperature":1}');
+    expect(thief.status).toBe(502);
+    expect(findings(JSON.stringify([thief.headers, thief.body]), ['secret'])).toEqual([]);
+    // And the token of one purpose opens under no other.
+    const other = await gateway.send(first, 'POST', '/v1/others', '{"owner":"somebody"}');
     echo = other.body;
     expect(other.status).toBe(502);
     expect(findings(echo, ['secret'])).toEqual([]);

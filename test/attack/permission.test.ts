@@ -293,8 +293,10 @@ it('and every function of the gateway works under it', async () => {
     join(directory, 'sallyport.yaml'),
     `${configuration(gateway.cloudUrl, added)}policy: { module: policy/policy.wasm }\n`,
   );
+  const { revision } = await ask(directory, 'status');
   gateway.child?.kill('SIGHUP');
-  await expect.poll(async () => (await ask(directory, 'status')).lastReload?.ok, { timeout: 10_000 }).toBe(true);
+  await expect.poll(async () => (await ask(directory, 'status')).revision, { timeout: 10_000 }).not.toBe(revision);
+  expect((await ask(directory, 'status')).lastReload?.ok).toBe(true);
   expect(await statusOf('/v1/new', '{"temperature":4}')).toBe(200);
   expect(socket.readyState).toBe(WebSocket.OPEN);
   socket.close();

@@ -39,6 +39,8 @@ function headers(canaries: Canaries): string[] {
     `X-Pseudo: ${canaries.planted()}`,
     `X-Token: ${canaries.planted()}`,
     `From: ${canaries.planted()}@example.com`,
+    `Accept: application/json, text/${canaries.mint()};q=0.5, */*;${canaries.mint()}=1`,
+    `Accept-Language: ${canaries.mint()}`,
     `X-${canaries.mint()}: ${canaries.planted()}`,
   ];
 }
@@ -56,8 +58,7 @@ export function permitted(canaries: Canaries, number: number): Planted {
   const types = [
     JSON_TYPE,
     `${JSON_TYPE}; profile="${canaries.planted()}"`,
-    // The cloud is told the type of what it gets.
-    `Content-Type: application/vnd.${canaries.mint('kept')}+json`,
+    `Content-Type: application/vnd.${canaries.mint()}+json`,
   ];
   const type = types[number % types.length] as string;
   const line = `POST /v1/users/${canaries.planted('path')}/telemetry?${query} HTTP/1.1`;
