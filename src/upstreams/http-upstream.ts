@@ -13,6 +13,7 @@ export interface UpstreamStatus {
   readonly state: CircuitState;
   /** Requests being sent or answered; those that wait for a connection are not among them. */
   readonly inFlight: number;
+  /** For a connection, or for their device's share of them. */
   readonly waiting: number;
   readonly lastError?: FaultCode;
   /** Milliseconds since the epoch. */

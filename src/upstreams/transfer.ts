@@ -28,6 +28,8 @@ export interface TransferOwner {
 }
 
 export interface TransferRequest {
+  /** Id of the device whose message it is. */
+  readonly device: string;
   readonly head: RequestHead;
   readonly body: Uint8Array | RequestStream | undefined;
   readonly contentLength: number | undefined;
@@ -37,6 +39,8 @@ export interface TransferRequest {
 }
 
 export class Transfer implements Dispatcher.DispatchHandler {
+  readonly device: string;
+  readonly streamed: boolean;
   readonly ticket: Ticket;
   readonly options: Dispatcher.DispatchOptions;
   readonly #owner: TransferOwner;
@@ -59,11 +63,13 @@ export class Transfer implements Dispatcher.DispatchHandler {
     resolve: (reply: Reply) => void,
     reject: (fault: Fault) => void,
   ) {
-    const { head, body, contentLength, ticket, signal, timeoutMs } = request;
+    const { device, head, body, contentLength, ticket, signal, timeoutMs } = request;
     this.#owner = owner;
     this.#request = request;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.device = device;
+    this.streamed = body instanceof RequestStream;
     this.ticket = ticket;
     const { headers } = head;
     if (contentLength !== undefined) headers.push('content-length', String(contentLength));

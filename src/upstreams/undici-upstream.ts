@@ -1,6 +1,6 @@
 /**
- * An HTTP upstream over undici: a few lanes (connections), a bounded queue before them, a circuit breaker before that. A
- * message is written at most once, whatever its method: it is tried again only if undici never began to write it.
+ * An HTTP upstream over undici: a few lanes (connections), a fair and bounded queue before them, a circuit breaker before
+ * that. A message is written at most once, whatever its method: it is tried again only if undici never began to write it.
  */
 import type { Limits, UpstreamSettings } from '../config/settings.ts';
 import type { Reply } from '../exchange/message.ts';
@@ -9,6 +9,7 @@ import type { FaultCode } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { Dial, Origin } from './dial.ts';
+import { FairQueue } from './fair-queue.ts';
 import type { HttpUpstream, UpstreamStatus } from './http-upstream.ts';
 import { Lane } from './lane.ts';
 import { RequestStream } from './request-body.ts';
@@ -27,7 +28,7 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
   readonly #circuit = new CircuitBreaker(() => performance.now());
   readonly #lanes = new Map<Transfer, Lane>();
   readonly #idle: Lane[] = [];
-  readonly #waiting: Transfer[] = [];
+  readonly #queue: FairQueue<Transfer>;
   #lastError: FaultCode | undefined;
   #lastErrorAt: number | undefined;
   #closed = false;
@@ -43,6 +44,7 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
   ) {
     this.name = settings.name;
     this.#connections = settings.connections;
+    this.#queue = new FairQueue(settings.connections);
     this.#timeoutMs = settings.timeoutMs;
     this.#origin = origin;
     this.#dial = dial;
@@ -54,9 +56,12 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
     return new Promise((resolve, reject) => {
       const request = this.#admit(Sealed.assert(sealed), signal);
       const transfer = new Transfer(this, request, resolve, reject);
-      const lane = this.#freeLane();
-      if (lane) this.#dispatch(transfer, lane);
-      else this.#waiting.push(transfer);
+      if (this.#mayStart(transfer.device, transfer.streamed)) {
+        this.#queue.hold(transfer);
+        this.#dispatch(transfer, this.#freeLane());
+      } else {
+        this.#queue.wait(transfer);
+      }
     });
   }
 
@@ -65,7 +70,7 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
       name: this.name,
       state: this.#circuit.state,
       inFlight: this.#lanes.size,
-      waiting: this.#waiting.length,
+      waiting: this.#queue.waiting,
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
       ...(this.#lastErrorAt !== undefined && { lastErrorAt: this.#lastErrorAt }),
     };
@@ -73,14 +78,14 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
 
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
-    if (this.#lanes.size + this.#waiting.length > 0) {
+    if (this.#lanes.size + this.#queue.waiting > 0) {
       await new Promise<void>((resolve) => {
         this.#drained = resolve;
         setTimeout(resolve, graceMs).unref();
       });
     }
     const draining = new Fault('SP_GATEWAY_DRAINING');
-    for (const transfer of [...this.#waiting, ...this.#lanes.keys()]) transfer.stop(draining);
+    for (const transfer of [...this.#queue.all(), ...this.#lanes.keys()]) transfer.stop(draining);
     for (const lane of [...this.#idle, ...this.#lanes.values()]) lane.destroy();
     this.#idle.length = 0;
   }
@@ -94,11 +99,14 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
     const { streamedBodyBytes } = this.limits;
     const { body } = message;
     if (body.kind === 'stream' && (body.length ?? 0) > streamedBodyBytes) throw new Fault('SP_HTTP_BODY_TOO_LARGE');
-    if (this.#waiting.length >= this.#connections * WAITING_PER_CONNECTION)
-      throw this.#note(new Fault('SP_UPSTREAM_BUSY'));
-    const ticket = this.#circuit.admit();
+    const device = permitted.identified.device.id;
+    const waits = !this.#mayStart(device, body.kind === 'stream');
+    if (waits && !this.#queue.hasRoom(device)) throw this.#note(new Fault('SP_UPSTREAM_BUSY'));
+    // A probe that waits for its own device's share would keep the circuit from closing for all the others.
+    const ticket = waits && this.#circuit.state !== 'closed' ? undefined : this.#circuit.admit();
     if (ticket === undefined) throw this.#note(new Fault('SP_UPSTREAM_CIRCUIT_OPEN'));
     return {
+      device,
       head,
       body:
         body.kind === 'bytes'
@@ -113,11 +121,14 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
     };
   }
 
-  #freeLane(): Lane | undefined {
+  /** Overtakes nobody: while a lane is free, nothing waits that may hold it. */
+  #mayStart(device: string, streamed: boolean): boolean {
+    return this.#lanes.size < this.#connections && this.#queue.allows(device, streamed);
+  }
+
+  #freeLane(): Lane {
     // The one used last: the others may then grow old and be closed.
-    const idle = this.#idle.pop();
-    if (idle || this.#lanes.size >= this.#connections) return idle;
-    return new Lane(this.#origin, this.#dial, this.limits);
+    return this.#idle.pop() ?? new Lane(this.#origin, this.#dial, this.limits);
   }
 
   #dispatch(transfer: Transfer, lane: Lane): void {
@@ -129,15 +140,14 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
   // --- TransferOwner
 
   settled(transfer: Transfer, fault: Fault | undefined): void {
-    const at = this.#lanes.has(transfer) ? -1 : this.#waiting.indexOf(transfer);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    const waited = !this.#lanes.has(transfer) && this.#queue.cancel(transfer);
     if (fault) this.#note(fault);
-    if (fault && (fault.entry.blame !== 'upstream' || at >= 0)) {
+    if (fault && (fault.entry.blame !== 'upstream' || waited)) {
       // The device left, or the request never got to the upstream.
       this.#circuit.abandoned(transfer.ticket);
     } else if (fault && FAILURES.has(fault.code)) {
       if (!this.#circuit.failed(transfer.ticket)) return;
-      for (const waiting of [...this.#waiting]) waiting.stop(new Fault('SP_UPSTREAM_CIRCUIT_OPEN'));
+      for (const waiting of this.#queue.all()) waiting.stop(new Fault('SP_UPSTREAM_CIRCUIT_OPEN'));
     } else {
       this.#circuit.succeeded();
     }
@@ -159,9 +169,14 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
     if (lane === undefined) return;
     this.#lanes.delete(transfer);
     lane.release();
-    const next = this.#waiting.shift();
-    if (next) this.#dispatch(next, lane);
-    else this.#idle.push(lane);
+    this.#idle.push(lane);
+    this.#queue.release(transfer);
+    // More than one, if the lane was not what they waited for but this device's share or a stream's place.
+    while (this.#lanes.size < this.#connections) {
+      const next = this.#queue.next();
+      if (next === undefined) break;
+      this.#dispatch(next, this.#freeLane());
+    }
     if (this.#lanes.size === 0) this.#drained?.();
   }
 
@@ -185,6 +200,4 @@ const FAILURES: ReadonlySet<FaultCode> = new Set([
   'SP_UPSTREAM_CERTIFICATE',
   'SP_UPSTREAM_TIMEOUT',
 ]);
-/** At 5 ms an answer the last in the queue waits 160 ms; if answers take longer, waiting helps nobody. */
-const WAITING_PER_CONNECTION = 32;
 const RETRIES_UNSENT = 1;

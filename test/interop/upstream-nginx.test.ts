@@ -149,7 +149,7 @@ describe.skipIf(version === undefined)('nginx as the cloud', () => {
     const upstream = open();
     const before = log().length;
     const all = Array.from({ length: 100 }, (_, i) =>
-      send(upstream, { verb: 'POST', path: '/v1/telemetry', query: `n=${i}` }),
+      send(upstream, { device: `thermo-${i % 10}`, verb: 'POST', path: '/v1/telemetry', query: `n=${i}` }),
     );
     const statuses = (await Promise.all(all)).map(({ status }) => status);
     expect(statuses).toEqual(Array(100).fill(201));
@@ -223,7 +223,9 @@ describe.skipIf(version === undefined)('nginx as the cloud', () => {
   it('without our certificate answers 400, and with a wrong pin is not asked', async () => {
     const upstream = openTo(`https://localhost:${port}`, { ca: settings.ca });
     opened.push(upstream);
-    expect((await send(upstream, { path: '/v1/telemetry' })).status).toBe(400);
+    expect((await send(upstream, { path: '/v1/telemetry', query: 'uncertified' })).status).toBe(400);
+    // nginx logs after it has answered.
+    await until(() => log().some((line) => line.includes('?uncertified')));
     const before = log().length;
     expect(await faultCode(send(open({ pins: [`sha256/${'A'.repeat(43)}=`] }), { path: '/v1/telemetry' }))).toBe(
       'SP_UPSTREAM_CERTIFICATE',

@@ -8,13 +8,21 @@ import { Sealed } from '../../../src/exchange/sealed.ts';
 export const DECISION_ID = '01890a5d-ac96-774b-bcce-b302099a8057';
 
 export interface Wanted extends Partial<Message> {
+  /** Id of the device that sends it. */
+  readonly device?: string;
   readonly upstream?: string;
   readonly signal?: AbortSignal;
   readonly arrival?: Partial<Arrival>;
 }
 
 export async function sealedMessage(wanted: Wanted = {}): Promise<Sealed> {
-  const { upstream = 'cloud', signal = new AbortController().signal, arrival: over, ...fields } = wanted;
+  const {
+    device: id = 'thermo-1',
+    upstream = 'cloud',
+    signal = new AbortController().signal,
+    arrival: over,
+    ...fields
+  } = wanted;
   const message: Message = {
     verb: 'GET',
     path: '/v1/telemetry',
@@ -45,7 +53,7 @@ export async function sealedMessage(wanted: Wanted = {}): Promise<Sealed> {
     signal,
     ...over,
   };
-  const device = { id: 'thermo-1', segment: 'sensors', state: 'active', labels: {}, key: arrival.peer.key } as const;
+  const device = { id, segment: 'sensors', state: 'active', labels: {}, key: arrival.peer.key } as const;
   const transformer = {
     decode: () => undefined,
     transform: () => message,

@@ -500,7 +500,7 @@ describe('an upstream in trouble', () => {
 
   it('has a bounded queue before it', async () => {
     const { upstream } = await cloud(() => undefined, { connections: 1, timeoutMs: 400 });
-    const all = Array.from({ length: 40 }, () => faultCode(send(upstream)));
+    const all = Array.from({ length: 40 }, (_, n) => faultCode(send(upstream, { device: `thermo-${n % 10}` })));
     const codes = await Promise.all(all);
     expect(codes.filter((code) => code === 'SP_UPSTREAM_BUSY').length).toBe(40 - 1 - 32);
     expect(codes.filter((code) => code === 'SP_UPSTREAM_TIMEOUT').length).toBe(33);
