@@ -269,6 +269,16 @@ const REFUSED: Readonly<Record<string, Maker>> = {
     ['Content-Type: application/json charset=utf-8'],
     ['Content-Type: application/json/xml'],
   ]),
+  'a label that hides it': withFields([
+    [],
+    ['Content-Type: text/plain'],
+    ['Content-Type: text/json'],
+    ['Content-Type: application/x-json'],
+    ['Content-Type: application/octet-stream'],
+    ['Content-Type: application/json5'],
+    ['Content-Type: application/json-seq'],
+    ['Content-Type: multipart/form-data; boundary=a'],
+  ]),
   'two content encodings': withFields([[JSON_TYPE, 'Content-Encoding: identity', 'Content-Encoding: gzip']]),
 };
 
