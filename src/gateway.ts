@@ -7,10 +7,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { deviceOperations } from './admin/device-operations.ts';
-import type { Operations, StatusView } from './admin/operations.ts';
+import type { Operations, Reloaded, StatusView } from './admin/operations.ts';
 import { AdminServer } from './admin/server.ts';
 import { statusView } from './admin/status-view.ts';
 import { Tally } from './admin/tally.ts';
+import type { Settings } from './config/settings.ts';
 import type { Gate, Passage } from './exchange/gate.ts';
 import type { Peer } from './exchange/peer.ts';
 import { pass, reconsider } from './exchange/pipeline.ts';
@@ -21,7 +22,7 @@ import { DeviceIdentifier } from './identity/identifier.ts';
 import { keyOf } from './identity/public-key.ts';
 import { DeviceRegistry } from './identity/registry.ts';
 import { LiveSessions } from './identity/sessions.ts';
-import { authorityPaths, readTrustAnchors } from './identity/trust.ts';
+import { authorityPaths } from './identity/trust.ts';
 import { clockFloor } from './ledger/clock-floor.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
@@ -29,7 +30,7 @@ import { WebSocketListener } from './listeners/websocket/listener.ts';
 import { PolicyDecider } from './policy/decider.ts';
 import { RateLimits } from './policy/rate.ts';
 import { PrivacyTransformer } from './privacy/transformer.ts';
-import { type Provision, provision } from './provision.ts';
+import { listenerTls, type Provision, provision } from './provision.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { LocalServer } from './telemetry/local-server.ts';
@@ -175,14 +176,14 @@ export class Gateway {
    * Takes over configuration, certificates, keys and policy as they are in the folder now. All or nothing; sessions are
    * decided anew, connections stay. Addresses (listen) wait for the next start.
    */
-  reload(): Promise<{ revision: string; reconsidered: number; closed: number }> {
+  reload(): Promise<Reloaded> {
     // One after the other: each takes over the folder as it is when its turn comes.
     const turn = this.#reloading.then(() => this.#reload());
     this.#reloading = turn.catch(() => undefined);
     return turn;
   }
 
-  async #reload(): Promise<{ revision: string; reconsidered: number; closed: number }> {
+  async #reload(): Promise<Reloaded> {
     const at = new Date().toISOString();
     try {
       if (this.#closing) throw new Fault('SP_GATEWAY_DRAINING');
@@ -192,6 +193,7 @@ export class Gateway {
       this.#https?.setLimits(next.settings.limits);
       this.#webSocket?.setLimits(next.settings.limits);
       this.#forwarder.swap(next.settings);
+      const restart = changedAddresses(this.#provision.settings, next.settings);
       this.#provision.keys.succeededBy(next.keys);
       this.#provision = next;
       this.#gate = this.#gateFor(next);
@@ -203,7 +205,7 @@ export class Gateway {
       const closed = Math.max(0, before - this.#sessions.size);
       this.#lastReload = { at, ok: true, message: `revision ${next.revision}` };
       this.log.info({ event: 'reload', revision: next.revision, closed }, 'reloaded');
-      return { revision: next.revision, reconsidered: before, closed };
+      return { revision: next.revision, reconsidered: before, closed, restart };
     } catch (thrown) {
       const fault = Fault.from(thrown);
       this.#lastReload = { at, ok: false, message: fault.message };
@@ -356,12 +358,7 @@ export class Gateway {
   }
 
   #tls() {
-    const folder = join(this.#directory, 'certs', 'listener');
-    return {
-      certificate: readTextFile(join(folder, 'cert.pem')),
-      key: readKeyFile(join(folder, 'key.pem')),
-      clientAuthorities: readTrustAnchors(this.#directory),
-    };
+    return listenerTls(this.#directory);
   }
 
   #deviceAddress(id: string) {
@@ -391,6 +388,14 @@ interface Parts {
   readonly ledger: Ledger;
   /** A moment that has certainly passed, milliseconds since the epoch. */
   readonly floor: number;
+}
+
+/** Addresses are bound at the start: what changed there waits for the next one, and is said. */
+function changedAddresses({ listen: before }: Settings, { listen: after }: Settings): string[] {
+  const of = (listen: Settings['listen'], name: 'https' | 'metrics') => JSON.stringify(listen[name]);
+  return (['https', 'metrics'] as const)
+    .filter((name) => of(before, name) !== of(after, name))
+    .map((name) => `listen.${name}`);
 }
 
 function peerOf(socket: TLSSocket, maxBytes: number): Peer {

@@ -5,7 +5,7 @@
  * Plain JavaScript on purpose: an old Node must be able to read it.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -102,6 +102,9 @@ function flags(command) {
   // The CA's key and the devices' folders are not among them: the running gateway cannot issue an identity.
   const parts = ['sallyport.yaml', 'ca/cert.pem', 'ca/trusted', 'certs', 'keys', 'policy'];
   const write = ['state', 'ledger', 'run'].map((part) => join(directory, part));
+  // A permission for a folder that is not there would be one for a file.
+  if (existsSync(join(directory, 'sallyport.yaml')))
+    for (const folder of write) mkdirSync(folder, { recursive: true, mode: 0o700 });
   return [
     ...always,
     '--permission',

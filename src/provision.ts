@@ -9,7 +9,9 @@ import { type Loaded, loadConfiguration } from './config/load.ts';
 import type { Problem } from './config/problem.ts';
 import type { Settings } from './config/settings.ts';
 import { Fault } from './faults/fault.ts';
+import { readKeyFile, readTextFile } from './identity/atomic-file.ts';
 import { keyOf } from './identity/public-key.ts';
+import { readTrustAnchors } from './identity/trust.ts';
 import { canariesFor } from './policy/canaries.ts';
 import { type PolicyData, policyData } from './policy/data.ts';
 import { type ActivePolicy, PolicyWall } from './policy/wall.ts';
@@ -58,6 +60,7 @@ export async function provision(directory: string): Promise<Provision> {
     digests: DIGESTS,
     canaries,
   });
+  listenerTls(settings.directory);
   // Opens nothing: keys and certificates towards upstreams are read and must fit.
   await new UpstreamForwarder(settings, {
     keyOf,
@@ -66,6 +69,16 @@ export async function provision(directory: string): Promise<Provision> {
     deviceTrust: () => undefined,
   }).close();
   return { settings, revision, policy, data, keys };
+}
+
+/** The listener's certificate and key, and the authorities of devices. Throws SP_KEY_INVALID, which names the file. */
+export function listenerTls(directory: string) {
+  const folder = join(directory, 'certs', 'listener');
+  return {
+    certificate: readTextFile(join(folder, 'cert.pem')),
+    key: readKeyFile(join(folder, 'key.pem')),
+    clientAuthorities: readTrustAnchors(directory),
+  };
 }
 
 function refuseBrokenRules({ settings, locate }: Loaded): void {

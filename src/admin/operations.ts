@@ -73,9 +73,17 @@ export interface StatusView {
   readonly lastReload?: { readonly at: string; readonly ok: boolean; readonly message: string };
 }
 
+export interface Reloaded {
+  readonly revision: string;
+  readonly reconsidered: number;
+  readonly closed: number;
+  /** Keys that changed and wait for the next start. */
+  readonly restart: readonly string[];
+}
+
 export interface Operations {
   status(): Promise<StatusView>;
-  reload(): Promise<{ readonly revision: string; readonly reconsidered: number; readonly closed: number }>;
+  reload(): Promise<Reloaded>;
   'device-list'(): Promise<readonly DeviceView[]>;
   'device-show'(parameters: { readonly id: string }): Promise<DeviceView>;
   'device-add'(parameters: DeviceEntry): Promise<DeviceView>;

@@ -50,6 +50,10 @@ export function registerAudit(root: Command): void {
           verifyLedger(ledgerFolder(directory), { live, ...anchor }),
         );
         const { ok, records, files, head, firstProblem } = result;
+        if (ok && records === 0) {
+          const text = `${paint('red', '✗')} there is no record at all: the gateway never ran here, or its ledger was taken away`;
+          return { json: { ...result, ok: false }, text, exit: EXIT.no };
+        }
         if (ok) {
           const end = head
             ? `\n  head ${head.seq}:${head.hash}\n  keep this elsewhere: with it, records cut off at the end are found too`

@@ -40,7 +40,7 @@ export function registerConfig(root: Command): void {
       answering(async ({ directory }) => {
         await provision(directory);
         const result = await ask(directory, 'reload');
-        const text = `${paint('green', '✓')} revision ${result.revision}; ${result.reconsidered} sessions decided anew, ${result.closed} closed`;
+        const text = `${paint('green', '✓')} revision ${result.revision}; ${result.reconsidered} sessions decided anew, ${result.closed} closed${result.restart.length > 0 ? `\n  ${paint('yellow', '!')} needs a restart: ${result.restart.join(', ')}` : ''}`;
         return { json: result, text };
       }),
     );

@@ -151,7 +151,8 @@ function rendered(event: StoryEvent): string {
     case 'permitted': {
       const head = `${paint('green', '✓')} ${act(event.device, event.action)}`;
       if (event.sent === '') return head;
-      return `${head}${clipped(event.sent)}\n${' '.repeat(6)}${paint('dim', 'the cloud got'.padEnd(39))}${clipped(event.received)}`;
+      const line = (label: string, text: string) => `\n      ${paint('dim', label.padEnd(15))}${clipped(text)}`;
+      return `${head}${line('sent', event.sent)}${line('the cloud got', event.received)}`;
     }
     case 'denied': {
       const hint = event.decision === undefined ? '' : paint('dim', `  decision ${event.decision}`);
@@ -171,7 +172,7 @@ function act(device: string, action: string): string {
 }
 
 function clipped(text: string): string {
-  const room = Math.max(20, columns() - 46);
+  const room = Math.max(20, columns() - 22);
   return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 }
 

@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { ask } from '../admin/client.ts';
 import { ConfigurationError } from '../config/load.ts';
 import type { Settings } from '../config/settings.ts';
 import { Fault } from '../faults/fault.ts';
@@ -58,9 +59,7 @@ export async function examine(directory: string): Promise<Finding[]> {
   const running = isRunning(directory);
   const { settings, findings: loaded } = await configuration(directory);
   return [
-    running
-      ? { check: 'gateway', level: 'ok', text: 'a gateway runs on this folder' }
-      : { check: 'gateway', level: 'ok', text: 'no gateway runs on this folder' },
+    running ? await gatewaySays(directory) : { check: 'gateway', level: 'ok', text: 'no gateway runs on this folder' },
     ...(await clock(directory)),
     ...loaded,
     ...(settings ? await ports(settings, running) : []),
@@ -69,6 +68,20 @@ export async function examine(directory: string): Promise<Finding[]> {
     ...disk(directory),
     ...(await ledger(directory)),
   ];
+}
+
+async function gatewaySays(directory: string): Promise<Finding> {
+  const status = await ask(directory, 'status').catch(() => undefined);
+  if (!status) {
+    const remedy = 'look at its log; kill and start it if it hangs';
+    return { check: 'gateway', level: 'problem', text: 'a gateway holds this folder and does not answer', remedy };
+  }
+  if (status.ready) return { check: 'gateway', level: 'ok', text: `a gateway runs on this folder, pid ${status.pid}` };
+  const text = status.ledger.healthy
+    ? 'the gateway is not ready'
+    : 'the gateway cannot write its ledger and denies everything';
+  const remedy = 'look at its log and at the disk; `sallyport audit verify` says whether the ledger was changed';
+  return { check: 'gateway', level: 'problem', text, remedy };
 }
 
 function isRunning(directory: string): boolean {

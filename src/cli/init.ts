@@ -49,8 +49,8 @@ export function registerInit(root: Command): void {
           text: `${paint('green', '✓')} ${here} is ready: its authority, certificates, keys and ${CONFIGURATION_FILE}
 
 Next:
-  sallyport -C ${here} device add thermo-1 --segment sensors
-  sallyport -C ${here} run`,
+  npx sallyport -C ${here} device add thermo-1 --segment sensors
+  npx sallyport -C ${here} run`,
         };
       }),
     );

@@ -30,7 +30,7 @@ export const LIMIT_DEFINITIONS: readonly LimitDefinition[] = [
     1,
     10_000,
     'Open connections of one device.',
-    'A device needs one or two; the rest is room for reconnects.',
+    'A device needs one or two; a hub that speaks for many needs more.',
   ),
   define(
     'exchangesPerDevice',

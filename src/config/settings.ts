@@ -164,7 +164,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   connections: 20_000,
   connectionsPerAddress: 256,
-  connectionsPerDevice: 16,
+  connectionsPerDevice: 64,
   exchangesPerDevice: 64,
   handshakeTimeoutMs: 5_000,
   headerTimeoutMs: 10_000,

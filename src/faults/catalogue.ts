@@ -134,7 +134,7 @@ export const DENIALS = {
     blame: 'peer',
     level: 'warn',
     summary: 'The certificate is outside its validity period.',
-    remedy: 'Check both clocks, then issue a new certificate with `sallyport device add --renew`.',
+    remedy: 'Check both clocks, then issue a new certificate with `sallyport device renew <id>`.',
     faces: unidentified,
   },
   'device-disabled': {
@@ -162,7 +162,7 @@ export const DENIALS = {
     blame: 'operator',
     level: 'warn',
     summary: 'The device’s segment is not in the configuration.',
-    remedy: 'Add the segment to sallyport.yaml or move the device to one that exists.',
+    remedy: 'Add the segment to sallyport.yaml; the device belongs to the one it was added with.',
     faces: denied,
   },
   'protocol-not-allowed': {
