@@ -158,11 +158,11 @@ function line<T>(share: Share<T>, streamed: boolean): T[] {
   return streamed ? share.streamed : share.plain;
 }
 
-/** Rounded up. By itself limits.connectionsPerDevice lets one device fill an upstream: both are 16 unless configured. */
+/** Rounded up. By itself limits.connectionsPerDevice lets one device fill an upstream many times over. */
 const DEVICE_SHARE = 1 / 4;
 /** Rounded down, but one. The other half is only ever held by bodies that are here already: the upstream sets their pace. */
 const STREAM_SHARE = 1 / 2;
 /** One for each connection that a device may have (limits.connectionsPerDevice, unless configured). */
-export const WAITING_PER_DEVICE = 16;
+export const WAITING_PER_DEVICE = 64;
 /** At 5 ms an answer the last in the queue waits 160 ms; if answers take longer, waiting helps nobody. */
 export const WAITING_PER_CONNECTION = 32;

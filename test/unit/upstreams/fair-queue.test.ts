@@ -136,10 +136,10 @@ describe('plain messages', () => {
     const leave = new AbortController();
     const { signal } = leave;
     const codes: string[] = [];
-    const all = Array.from({ length: 30 }, () =>
+    const all = Array.from({ length: 4 + WAITING_PER_DEVICE + 10 }, () =>
       faultCode(send(upstream, { ...post, signal, device: 'greedy' })).then((code) => codes.push(code)),
     );
-    await until(() => codes.length === 30 - 4 - WAITING_PER_DEVICE);
+    await until(() => codes.length === 10);
     expect(new Set(codes)).toEqual(new Set(['SP_UPSTREAM_BUSY']));
     expect(upstream.status).toMatchObject({ inFlight: 4, waiting: WAITING_PER_DEVICE });
     const other = faultCode(send(upstream, { ...post, signal, device: 'other' }));
