@@ -72,6 +72,7 @@ beforeAll(async () => {
   });
   const { port } = cloud.address() as AddressInfo;
   gateway = await RunningGateway.open({
+    devices: { 'thermo-1': 'sensors', 'thermo-2': 'sensors' },
     configuration: () => `
 gateway: test
 listen: { https: "127.0.0.1:0" }
@@ -203,6 +204,8 @@ describe('on the way up', () => {
         authorization: `Bearer ${SECRET.cookie}`,
         'user-agent': SECRET.cookie,
         from: SECRET.cookie,
+        'accept-language': SECRET.cookie,
+        accept: `application/json, text/${SECRET.cookie}`,
       },
       'PUT',
     );
@@ -219,6 +222,7 @@ describe('on the way up', () => {
       session: expect.stringMatching(TOKEN),
     });
     expect(headers).toMatchObject({
+      accept: 'application/json',
       'x-model': 'T1000',
       'x-badge': expect.stringMatching(PSEUDONYM),
       'x-visit': expect.stringMatching(TOKEN),
@@ -316,6 +320,14 @@ describe('on the way down', () => {
     expect(answer.headers).toMatchObject({ location: `/v1/rooms/${SECRET.room}?of=1`, etag: SECRET.badge });
     expect(Object.keys(answer.headers)).not.toContain('x-hint');
     expect(Object.keys(answer.headers)).not.toContain('set-cookie');
+  });
+
+  it('one device’s token is worth nothing to another', async () => {
+    const { room } = await leaves('/v1/readings', { room: SECRET.room });
+    reply = () => ({ body: JSON.stringify({ known: room }) });
+    const other = await gateway.send(gateway.agent('thermo-2'), 'POST', '/v1/readings', '{"temperature":1}');
+    expect(reason(other)).toBe('502 SP_PAYLOAD_TOKEN');
+    expect((await send('/v1/readings', { temperature: 1 })).body).toBe(JSON.stringify({ known: SECRET.room }));
   });
 
   it('a token that was altered is refused, whatever was altered', async () => {
