@@ -133,6 +133,16 @@ describe('UpstreamForwarder', () => {
     await until(() => old.connections[0]?.closed === true);
   });
 
+  it('a forwarder of before the swap keeps to the settings of before', async () => {
+    const [old, fresh] = [await server(say('old')), await server(say('fresh'))];
+    const target = forwarder(upstreamSettings(`http://127.0.0.1:${old.port}`));
+    const before = target.current();
+    target.swap(settingsOf(upstreamSettings(`http://127.0.0.1:${fresh.port}`)));
+    const { body } = await before.forward(await sealedMessage({ upstream: 'cloud', path: '/' }));
+    expect(body.kind === 'bytes' && Buffer.from(body.bytes).toString()).toBe('old');
+    expect([old.requests, fresh.requests]).toEqual([1, 0]);
+  });
+
   it('keeps the old settings when the new ones do not work', async () => {
     const cloud = await server(say('still here'));
     const target = forwarder(upstreamSettings(`http://127.0.0.1:${cloud.port}`));
