@@ -155,7 +155,7 @@ it(`${PLANTED} canaries in ${ENCODINGS.length} spellings: none in any output (se
   }
   const guessable = digests(
     [...outputs.values()].map(({ content }) => content),
-    canaries.values,
+    canaries.forms,
   );
   console.log(
     `${canaries.values.length} canaries in ${ENCODINGS.length} spellings, ${requests} requests, ${REFUSED.length} kinds of refusal: ${found.length} hits in ${outputs.size} outputs (${Math.round(bytes / 1_024)} KiB), ${guessable.length} digests without key; good client: ${report.sent} sent, ${report.errors.length} errors`,

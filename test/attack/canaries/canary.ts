@@ -16,6 +16,8 @@ export type Encoding = (typeof ENCODINGS)[number];
 
 export class Canaries {
   readonly values: string[] = [];
+  /** Each as it was planted: it is that text of which a digest would be made. */
+  readonly forms = new Set<string>();
   readonly #next: () => number;
 
   /** @param next random from 0 to below 1 */
@@ -28,6 +30,7 @@ export class Canaries {
     const tail = Math.floor(this.#next() * 2 ** 48).toString(36);
     const value = `${MARKS[kind]}${this.values.length}x${tail}`;
     this.values.push(value);
+    this.forms.add(value);
     return value;
   }
 
@@ -36,7 +39,9 @@ export class Canaries {
     const encoding = ENCODINGS[this.values.length % ENCODINGS.length] as Encoding;
     // Percent signs in front of letters are refused in paths; escapes of JSON are for JSON.
     const unfit = (encoding === 'unicode' && place !== 'json') || (encoding === 'percent' && place === 'path');
-    return encoded(this.mint(kind), unfit ? 'plain' : encoding);
+    const form = encoded(this.mint(kind), unfit ? 'plain' : encoding);
+    this.forms.add(form);
+    return form;
   }
 }
 
@@ -130,22 +135,26 @@ export function findings(output: Buffer | string, kinds: readonly Kind[]): strin
   return found;
 }
 
-/** Canaries of which an output holds a digest without key: whoever can guess a value could look it up. */
-export function digests(outputs: readonly (Buffer | string)[], values: readonly string[]): string[] {
+/** Texts of which an output holds a digest without key, whole or cut: whoever can guess a value could look it up. */
+export function digests(outputs: readonly (Buffer | string)[], texts: Iterable<string>): string[] {
   const words = new Set<string>();
   for (const output of outputs) {
     const text = typeof output === 'string' ? output : output.toString('latin1');
     for (const [word] of text.matchAll(/[0-9a-f]{32,64}|[0-9A-F]{32,64}|[A-Za-z0-9+/_-]{22,44}/g)) words.add(word);
+    for (const [, word] of text.matchAll(/~([A-Za-z0-9_-]{8})/g)) words.add(word as string);
   }
-  return values.filter((value) =>
-    ['md5', 'sha1', 'sha256'].some((algorithm) => {
-      const digest = createHash(algorithm).update(value).digest();
-      const forms = [
-        digest.toString('hex'),
-        digest.toString('base64url'),
-        digest.toString('base64').replaceAll('=', ''),
-      ];
-      return forms.some((form) => words.has(form) || words.has(form.toUpperCase()) || words.has(form.slice(0, 32)));
-    }),
+  return [...texts].filter((text) =>
+    ['md5', 'sha1', 'sha256'].some((name) => formsOf(name, text).some((form) => words.has(form))),
   );
+}
+
+function formsOf(algorithm: string, text: string): string[] {
+  const digest = createHash(algorithm).update(text).digest();
+  const hex = digest.toString('hex');
+  const cut = digest.subarray(0, 16);
+  return [
+    ...[hex, hex.slice(0, 32), digest.toString('base64url'), cut.toString('base64url')],
+    ...[digest, cut].map((bytes) => bytes.toString('base64').replaceAll('=', '')),
+    digest.toString('base64url').slice(0, 8),
+  ].flatMap((form) => [form, form.toUpperCase()]);
 }
