@@ -70,7 +70,7 @@ beforeAll(async () => {
     configuration: () => `
 gateway: test
 listen: { https: "127.0.0.1:0" }
-upstreams: { cloud: { url: "http://127.0.0.1:${port}" } }
+upstreams: { cloud: { url: "http://127.0.0.1:${port}", connections: 32 } } # of which a quarter for one device
 segments:
   sensors:
     routes:
