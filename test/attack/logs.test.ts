@@ -13,13 +13,11 @@ import { ask } from '../../src/admin/client.ts';
 import type { DecisionRecord } from '../../src/exchange/gate.ts';
 import { Denied, Failed } from '../../src/exchange/outcome.ts';
 import { Fault } from '../../src/faults/fault.ts';
-import { MAX_TEXT as MAX_RECORD_TEXT } from '../../src/ledger/encode.ts';
 import { entryFrom } from '../../src/ledger/entry.ts';
 import { MAX_LINE_BYTES } from '../../src/ledger/format.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import { verifyLedger } from '../../src/ledger/verify.ts';
 import { openLog } from '../../src/telemetry/log.ts';
-import { MAX_TEXT } from '../../src/telemetry/printable.ts';
 import { RunningGateway } from '../fixtures/running-gateway.ts';
 import { arrivalOf, DEVICE, PEER } from '../unit/exchange/gate-fixture.ts';
 import { uri, utf8 } from '../unit/identity/certificate-maker.ts';
@@ -34,6 +32,8 @@ import { RawDevice } from './wire/raw-device.ts';
 const NAUGHTY = [...new Set(FROM_TESTS_OF_PARTS)].slice(0, process.env.SALLYPORT_LONG ? undefined : 515);
 /** Controls, directions, joiners, surrogates, separators: everything that is not seen where it stands. Not the line's end. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+/** Longest text in a line of log or ledger, UTF-16 units. */
+const MAX_TEXT = 512;
 const AT_ONCE = 8;
 
 let gateway: RunningGateway;
@@ -127,7 +127,7 @@ it(`${NAUGHTY.length} naughty strings in ${WIRE_FIELDS.length + 3} places of the
     ],
     log: wrongLines(gateway.output(), MAX_TEXT),
     ledger: [
-      ...wrongLines(ledger, MAX_RECORD_TEXT),
+      ...wrongLines(ledger, MAX_TEXT),
       ...ledger
         .split('\n')
         .filter(
@@ -215,7 +215,7 @@ async function commands(directory: string): Promise<Record<string, string[]>> {
   expect([text.code, json.code, status.code]).toEqual([0, 0, 0]);
   return {
     'audit tail': wrongText(text.stdout + text.stderr),
-    'audit tail --json': wrongLines(json.stdout, MAX_RECORD_TEXT),
+    'audit tail --json': wrongLines(json.stdout, MAX_TEXT),
     status: wrongText(status.stdout),
   };
 }
@@ -261,10 +261,10 @@ it(`${NAUGHTY.length} strings x 20 fields behind the strict layer: log, ledger a
     const onDisk = readFileSync(join(folder, 'ledger', '0000000000000000.jsonl'), 'latin1');
     const wrong = {
       log: wrongLines(lines.join(''), MAX_TEXT),
-      ledger: [
-        ...wrongLines(onDisk, MAX_RECORD_TEXT),
-        ...onDisk.split('\n').filter((line) => !/^[ -~]*$/.test(line)),
-      ].slice(0, 10),
+      ledger: [...wrongLines(onDisk, MAX_TEXT), ...onDisk.split('\n').filter((line) => !/^[ -~]*$/.test(line))].slice(
+        0,
+        10,
+      ),
       ...(await tailOf(folder)),
     };
     console.log(
@@ -306,7 +306,7 @@ async function tailOf(folder: string): Promise<Record<string, string[]>> {
   expect([text.code, json.code]).toEqual([0, 0]);
   return {
     'audit tail': wrongText(text.stdout).slice(0, 10),
-    'audit tail --json': wrongLines(json.stdout, MAX_RECORD_TEXT).slice(0, 10),
+    'audit tail --json': wrongLines(json.stdout, MAX_TEXT).slice(0, 10),
   };
 }
 
