@@ -36,7 +36,7 @@ export function crossCheck(raw: unknown, directory: string): Problem[] {
 }
 
 /** Loopback by name or literal address, as URL.hostname spells it. */
-export function isLoopback(hostname: string): boolean {
+function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 

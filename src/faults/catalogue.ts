@@ -734,7 +734,8 @@ export const FAULTS = {
     blame: 'operator',
     level: 'error',
     summary: 'No decision with this id is in the ledger.',
-    remedy: '`sallyport audit tail` shows the latest ones.',
+    remedy:
+      '`sallyport audit tail` shows the latest ones. What was refused before anything was decided stands in the log only.',
     faces: internal,
   },
 } as const satisfies Record<string, Entry>;

@@ -22,9 +22,6 @@ export const INTERNAL_ERROR = 1011;
 const NO_STATUS_RECEIVED = 1005;
 const ABNORMAL_CLOSURE = 1006;
 
-/** Longest reason that fits into a close frame (section 5.5): 125 bytes less the code. */
-export const MAX_REASON_BYTES = 123;
-
 /** The code for the other side, when this side closed with `code`. Always one that may stand in a frame. */
 export function relayedCloseCode(code: number): number {
   if (END_TO_END.has(code) || (code >= 3000 && code <= 4999)) return code;

@@ -29,15 +29,7 @@ function refuseHugeNumbers(value: Value): void {
 
 const encoder = new TextEncoder();
 
-export const base64Encode: Builtin = (parameters) => toBase64(textAt(parameters, 0), false);
-export const base64UrlEncode: Builtin = (parameters) => toBase64(textAt(parameters, 0), true);
-export const base64UrlEncodeNoPad: Builtin = (parameters) =>
-  toBase64(textAt(parameters, 0), true).replace(/={1,2}$/, '');
-
-function toBase64(text: string, url: boolean): string {
-  const encoded = Buffer.from(text).toString('base64');
-  return url ? encoded.replaceAll('+', '-').replaceAll('/', '_') : encoded;
-}
+export const base64UrlEncodeNoPad: Builtin = (parameters) => Buffer.from(textAt(parameters, 0)).toString('base64url');
 
 const STANDARD = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const URL_SAFE = /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?$/;

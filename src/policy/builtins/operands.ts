@@ -2,7 +2,7 @@
 
 import { goInt, integerOf } from '../engine/number.ts';
 import { PolicyAbort } from '../engine/policy-abort.ts';
-import { RegoNumber, RegoObject, RegoSet, type Value } from '../engine/value.ts';
+import { RegoNumber, RegoSet, type Value } from '../engine/value.ts';
 
 /** Thrown where OPA would report a built-in error: the call is undefined. */
 export class NoAnswer extends Error {
@@ -38,11 +38,6 @@ export function integerAt(parameters: readonly Value[], at: number): bigint {
 export function arrayAt(parameters: readonly Value[], at: number): readonly Value[] {
   const value = parameters[at];
   return Array.isArray(value) ? (value as readonly Value[]) : undefinedResult();
-}
-
-export function objectAt(parameters: readonly Value[], at: number): RegoObject {
-  const value = parameters[at];
-  return value instanceof RegoObject ? value : undefinedResult();
 }
 
 /** The members of an array or a set, in order. */
