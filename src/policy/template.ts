@@ -40,6 +40,9 @@ export function bySpecificity(a: Action, b: Action): number {
     const difference = SPECIFICITY[left[position]!.kind] - SPECIFICITY[right[position]!.kind];
     if (difference !== 0) return difference;
   }
+  // Two that begin alike and differ in length never match the same path. They are told apart all the same: a sort needs
+  // an order in which every three agree, or it misplaces others beside them.
+  if (left.length !== right.length) return left.length - right.length;
   return Number(a.verb === '*') - Number(b.verb === '*');
 }
 

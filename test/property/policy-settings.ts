@@ -28,6 +28,9 @@ const template = fc
   )
   .map(([parts, end]) => (parts.length === 0 ? end || '/' : `/${parts.join('/')}${end}`));
 
+/** What a route or a reach is about, and nothing more of it. */
+export const action = fc.record({ verb: fc.constantFrom(...VERBS, '*'), path: template });
+
 const clock = fc.constantFrom('00:00', '06:30', '12:00', '22:00', '23:59');
 const schedule: fc.Arbitrary<Schedule> = fc.record({
   days: fc.uniqueArray(fc.constantFrom(...DAYS), { minLength: 1 }),
