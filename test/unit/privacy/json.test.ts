@@ -29,6 +29,19 @@ describe('parseJson accepts', () => {
   });
 });
 
+// JSON.parse of Node 26 does not (nodejs/node#63785): after the first, the key of the second is a backslash to it. A rule
+// that keeps one field would then keep another.
+it('an escaped key is the key it spells, whatever object came before', () => {
+  for (const [text, canonical] of [
+    ['{"\\\\":0}', '{"\\\\":0}'],
+    ['{"\\u00e9":0}', '{"é":0}'],
+    ['{"\\"":0}', '{"\\"":0}'],
+    ['{"\\n":0}', '{"\\n":0}'],
+  ] as const) {
+    expect(parse(text).json).toBe(canonical);
+  }
+});
+
 describe('parseJson refuses syntax that is not RFC 8259:', () => {
   it.each([
     '',
