@@ -89,8 +89,11 @@ function readSerial(body: DerReader): string {
 const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
 const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
 
-/** RFC 5280 section 4.1.2.5: UTCTime to 2049, GeneralizedTime from 2050, always to the second and in Z. */
-function readTime(validity: DerReader): number {
+/**
+ * RFC 5280 section 4.1.2.5: UTCTime to 2049, GeneralizedTime from 2050, always to the second and in Z. Milliseconds since
+ * the epoch; throws SP_CERTIFICATE_INVALID.
+ */
+export function readTime(validity: DerReader): number {
   const { tag, content } = validity.any();
   const pattern = tag === TAG.utcTime ? UTC_TIME : tag === TAG.generalizedTime ? GENERALIZED_TIME : undefined;
   // 15 octets are the longer of the two forms.

@@ -36,12 +36,18 @@ export function malformed(what: string, cause?: unknown): Fault {
 export class DerReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
+  readonly #lengthOctets: number;
   #at = 0;
 
-  /** @param what names the structure in error messages */
-  constructor(bytes: Uint8Array, what: string) {
+  /**
+   * @param what names the structure in error messages
+   * @param lengthOctets most octets of a long length: two are enough for any certificate under its size limit, three for
+   *   a list of revoked ones
+   */
+  constructor(bytes: Uint8Array, what: string, lengthOctets = 2) {
     this.#bytes = bytes;
     this.#what = what;
+    this.#lengthOctets = lengthOctets;
   }
 
   get atEnd(): boolean {
@@ -66,8 +72,8 @@ export class DerReader {
     let at = start + 2;
     if (first >= 0x80) {
       const octets = first & 0x7f;
-      // 0x80 is the indefinite length of BER. Two octets are enough for any certificate under the size limit.
-      if (octets === 0 || octets > 2) throw this.#broken('has an indefinite or oversized length');
+      // 0x80 is the indefinite length of BER.
+      if (octets === 0 || octets > this.#lengthOctets) throw this.#broken('has an indefinite or oversized length');
       length = 0;
       for (let index = 0; index < octets; index++, at++) {
         const octet = bytes[at];
@@ -75,7 +81,8 @@ export class DerReader {
         length = length * 256 + octet;
       }
       // X.690 section 10.1: the shortest form.
-      if (length < 0x80 || (octets === 2 && length < 0x100)) throw this.#broken('has a length that is not minimal');
+      if (length < 0x80 || (octets > 1 && length < 2 ** (8 * (octets - 1))))
+        throw this.#broken('has a length that is not minimal');
     }
     if (length > bytes.length - at) throw this.#broken('has an element that is longer than what holds it');
     this.#at = at + length;
@@ -95,7 +102,7 @@ export class DerReader {
 
   /** A reader over the content of the next element, which must have this tag. */
   enter(tag: number, field: string): DerReader {
-    return new DerReader(this.take(tag, field).content, field);
+    return new DerReader(this.take(tag, field).content, field, this.#lengthOctets);
   }
 
   /** INTEGER content octets, two's complement, minimal (X.690 section 8.3.2). */

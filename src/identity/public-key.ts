@@ -53,7 +53,8 @@ export function checkPublicKey(info: Element): void {
   fields.end();
 }
 
-function checkRsa(key: Uint8Array): void {
+/** Checks one RSAPublicKey (RFC 3279 section 2.3.1). Throws SP_CERTIFICATE_INVALID. */
+export function checkRsa(key: Uint8Array): void {
   const outer = new DerReader(key, 'RSA key');
   const numbers = outer.enter(TAG.sequence, 'RSA key');
   outer.end();
