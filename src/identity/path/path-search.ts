@@ -120,13 +120,12 @@ export class PathSearch {
     // None given: nobody asked. One given: everyone below the anchor has to be covered.
     if (crls.length === 0) return true;
     return path.slice(0, -1).every((certificate, index) => {
-      const issuer = path[index + 1] as ChainCertificate;
       const place = index === 0 ? 'The leaf' : `The intermediate certificate ${index} above the leaf`;
-      const signs = (list: RevocationList) => {
+      const signs = (list: RevocationList, issuer: ChainCertificate) => {
         const signed = this.#isSignedBy(list, issuer);
         return this.#exhausted ? undefined : signed;
       };
-      const problem = checkRevocation(certificate, issuer, crls, at, signs, place);
+      const problem = checkRevocation(certificate, path.slice(index + 1), crls, at, signs, place);
       return problem === undefined || this.#note(path, problem);
     });
   }
@@ -151,7 +150,7 @@ export class PathSearch {
 
   /** The refusal that came nearest to a path is the one that tells; of equals, the first, which was the likeliest. */
   #note(path: Path, problem: Refusal): false {
-    // A mere namesake says less than a rule that was broken.
+    // A namesake says less than a rule that was broken.
     const rank = 2 * path.length + (problem.reason === 'signature-invalid' ? 0 : 1);
     if (rank > this.#bestRank) [this.#best, this.#bestRank] = [problem, rank];
     return false;

@@ -137,39 +137,50 @@ function readCrlExtensions(list: DerReader, note: (feature: string) => void, onR
 }
 
 /**
- * Whether `certificate`, issued by `issuer`, is revoked by one of the lists, or not covered by any.
- * @param signs checks a list's signature against the issuer's key; undefined when the bound is reached
+ * Whether `certificate` is revoked by one of the lists, or not covered by any.
+ * @param issuers the certificates above it on its path, the next one first. Those under the name of its issuer may have
+ *   signed a list: the issuer itself, or the same authority with its former key
+ * @param signs checks a list's signature against a key; undefined when the bound is reached
  */
 export function checkRevocation(
   certificate: ChainCertificate,
-  issuer: ChainCertificate,
+  issuers: readonly ChainCertificate[],
   lists: readonly RevocationList[],
   at: number,
-  signs: (list: RevocationList) => boolean | undefined,
+  signs: (list: RevocationList, issuer: ChainCertificate) => boolean | undefined,
   place: string,
 ): Refusal | undefined {
   let covered = false;
   let why = 'no list names its issuer';
+  // RFC 5280 section 6.3.3 (f): who must not sign lists has signed none.
+  const signers = issuers.filter(
+    ({ subject, keyUsage }) =>
+      subject.key === certificate.issuer.key && (keyUsage === undefined || (keyUsage & KEY_USAGE.cRLSign) !== 0),
+  );
   for (const list of lists) {
     if (list.issuer !== certificate.issuer.key) continue;
     if (list.outside !== undefined)
       return refusal('crl-unsupported', `A list of the issuer of ${place} is outside the subset: ${list.outside}.`);
-    if (typeof list.algorithm === 'string') {
-      why = list.algorithm;
-      continue;
+    let signed = false;
+    for (const signer of signers) {
+      const valid = signs(list, signer);
+      if (valid === undefined) return refusal('limit-exceeded', 'There are too many signatures to check.');
+      if (valid) {
+        signed = true;
+        break;
+      }
     }
-    // RFC 5280 section 6.3.3 (f): who must not sign lists has signed none.
-    if (issuer.keyUsage !== undefined && (issuer.keyUsage & KEY_USAGE.cRLSign) === 0) {
-      why = 'the key usage of its issuer does not have cRLSign';
-      continue;
-    }
-    const signed = signs(list);
-    if (signed === undefined) return refusal('limit-exceeded', 'There are too many signatures to check.');
-    if (!signed) why = 'no list is signed with the key of its issuer';
+    if (!signed) why = unsigned(list, signers.length);
     // Before the dates, so that an old list still tells: nobody comes back from revocation by withholding a newer one.
     else if (list.revoked.has(certificate.serial)) return refusal('revoked', `${place} has been revoked.`);
     else if (!(at >= list.thisUpdate && at <= list.nextUpdate)) why = 'no list of its issuer is current';
     else covered = true;
   }
   return covered ? undefined : refusal('revocation-unknown', `${place} is not covered by a revocation list: ${why}.`);
+}
+
+function unsigned({ algorithm }: RevocationList, signers: number): string {
+  if (typeof algorithm === 'string') return algorithm.replace(/\.$/, '');
+  if (signers === 0) return 'the key usage of its issuer does not have cRLSign';
+  return 'no list is signed with the key of its issuer';
 }
