@@ -45,6 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly rooms: readonly string[]; r
   policy: { rooms: ['faults', 'exchange'], why: 'siblings never import each other' },
   privacy: { rooms: ['faults', 'exchange'], why: 'siblings never import each other' },
   ledger: { rooms: ['faults', 'exchange'], why: 'siblings never import each other' },
+  dtls: { rooms: [], why: 'a protocol library that could stand alone' },
   websocket: { rooms: ['faults', 'exchange'], why: 'a protocol library serves both sides and knows neither' },
   listeners: { rooms: ['faults', 'exchange', 'websocket'], why: 'a listener translates the wire and decides nothing' },
   upstreams: {
@@ -140,11 +141,12 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   'node:tls': ['listeners/', 'upstreams/', 'demo/', 'gateway.ts'],
   'node:http': ['listeners/', 'upstreams/', 'admin/', 'telemetry/local-server.ts', 'demo/', 'cli/'],
   'node:https': ['listeners/', 'upstreams/', 'demo/'],
-  'node:dgram': [],
+  'node:dgram': ['dtls/net/'],
   undici: ['upstreams/'],
   ws: ['websocket/', 'listeners/websocket/', 'upstreams/', 'demo/'],
   // Keys and digests belong to those who own a secret or a proof.
   'node:crypto': [
+    'dtls/crypto/',
     'identity/',
     'privacy/',
     'ledger/',
