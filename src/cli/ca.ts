@@ -1,4 +1,4 @@
-/** `sallyport ca show|renew`: the gateway's own certificates. Runs beside the gateway, never inside it. */
+/** `sallyport ca show|renew|verify-chain`: the gateway's own certificates, and a verdict on any. Beside the gateway, never in it. */
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, renameSync, rmSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { DirectoryLock } from '../store/directory-lock.ts';
 import { ageOfCertificates } from './certificates.ts';
 import { answering } from './command.ts';
 import { paint, relativeTime, table } from './terminal.ts';
+import { registerVerifyChain } from './verify-chain.ts';
 
 export function registerCa(root: Command): void {
   const ca = root.command('ca').description('the gateway’s own authority and certificates');
@@ -66,6 +67,8 @@ export function registerCa(root: Command): void {
         };
       }),
     );
+
+  registerVerifyChain(ca);
 }
 
 /** The names that the present certificate is for. */
