@@ -16,6 +16,7 @@ import type { Gate, Passage } from './exchange/gate.ts';
 import type { Peer } from './exchange/peer.ts';
 import { pass, reconsider } from './exchange/pipeline.ts';
 import { Fault } from './faults/fault.ts';
+import { gateOf } from './gate.ts';
 import { readKeyFile, readTextFile } from './identity/atomic-file.ts';
 import { peerFromCertificate } from './identity/certificate.ts';
 import { DeviceIdentifier } from './identity/identifier.ts';
@@ -27,9 +28,7 @@ import { clockFloor } from './ledger/clock-floor.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
 import { WebSocketListener } from './listeners/websocket/listener.ts';
-import { PolicyDecider } from './policy/decider.ts';
 import { RateLimits } from './policy/rate.ts';
-import { PrivacyTransformer } from './privacy/transformer.ts';
 import { listenerTls, type Provision, provision } from './provision.ts';
 import { DirectoryLock } from './store/directory-lock.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
@@ -90,7 +89,7 @@ export class Gateway {
       deviceAddress: (id) => this.#deviceAddress(id),
       deviceTrust: () => this.#deviceTrust(),
     });
-    this.#gate = this.#gateFor(parts.provision);
+    this.#gate = this.#gateOf(parts.provision);
     this.#metrics.policyRevision.set(parts.provision.revision);
     this.#metrics.ledgerQueued.from(() => this.#ledger.queued);
     this.#metrics.ledgerLostOutcomes.from(() => this.#ledger.lostOutcomes);
@@ -196,7 +195,7 @@ export class Gateway {
       const restart = changedAddresses(this.#provision.settings, next.settings);
       this.#provision.keys.succeededBy(next.keys);
       this.#provision = next;
-      this.#gate = this.#gateFor(next);
+      this.#gate = this.#gateOf(next);
       this.#metrics.policyRevision.set(next.revision);
       for (const name of next.settings.upstreams.keys()) this.#metrics.upstreamRequests.declare(name);
       await this.#registry.refresh();
@@ -241,47 +240,21 @@ export class Gateway {
     this.log.flush();
   }
 
-  #gateFor({ settings, revision, policy, data, keys }: Provision): Gate {
-    const { upstreams, privacy, limits, gateway } = settings;
-    const literals = new Set(
-      [...settings.segments.values()]
-        .flatMap(({ routes, reach }) => [...routes, ...[...reach.values()].flat()])
-        .flatMap(({ path }) => path.split('/')),
-    );
-    return {
-      identifier: this.#identifier,
-      decider: new PolicyDecider({
-        policy,
+  #gateOf(provision: Provision): Gate {
+    return gateOf(
+      {
+        registry: this.#registry,
+        identifier: this.#identifier,
         rates: this.#rates,
-        limits,
-        gateway,
-        revision,
-        inspects: (segment) => data.inspects(segment),
-        inspectsRoute: (route) => data.inspectsRoute(route),
-        knowsUpstream: (name) => upstreams.has(name) || name.startsWith('device:'),
-        knowsPrivacy: (name) => privacy.has(name) || name === 'unchanged',
-        onDecided: (tookMicros) => this.#metrics.decisionSeconds.observe(tookMicros / 1e6),
+        ledger: this.#ledger,
+        forwarder: this.#forwarder,
+        metrics: this.#metrics,
+        tally: this.#tally,
+        log: this.log,
         reachableDevice: (id) => (this.#deviceAddress(id) ? this.#registry.byId(id) : undefined),
-      }),
-      transformer: new PrivacyTransformer({
-        rules: privacy,
-        keys,
-        limits,
-        literals,
-        isKnownSegment: (segment) => this.#registry.byId(segment) !== undefined,
-      }),
-      recorder: this.#ledger,
-      forwarder: this.#forwarder.current(),
-      now: Date.now,
-      micros: () => Math.round(performance.now() * 1_000),
-      decisionId: () => randomUUIDv7(),
-      observe: (arrival, outcome, { device, obligations, tookMicros }) => {
-        this.#tally.observe(arrival, outcome, device, Date.now());
-        this.#metrics.exchange(arrival, outcome, tookMicros);
-        if (obligations) this.#metrics.upstream(obligations.upstream, outcome);
-        this.log.outcome(arrival, outcome, device, obligations?.quiet);
       },
-    };
+      provision,
+    );
   }
 
   #passage(): Passage {
@@ -326,7 +299,7 @@ export class Gateway {
         registry: this.#registry,
         maxCertificateBytes: this.#provision.settings.limits.certificateBytes,
         trustChanged,
-        connectionsOf: (id) => this.#sessions.countOfDevice(id),
+        connections: async () => (id) => this.#sessions.countOfDevice(id),
       }),
       status: async () => this.#status(),
       reload: () => this.reload(),
@@ -338,6 +311,7 @@ export class Gateway {
     return statusView({
       gateway: settings.gateway,
       version: version(),
+      pid: process.pid,
       ready: this.#ready,
       startedAt: this.#startedAt,
       revision,

@@ -12,8 +12,10 @@ export interface DeviceOperationPorts {
   readonly maxCertificateBytes: number;
   /** Called when a device with a certificate was added: its issuer may be a new trust anchor. */
   readonly trustChanged?: () => void;
-  /** Open connections of a device. */
-  readonly connectionsOf?: (id: string) => number;
+  /** How many connections are open, of this device or of any. */
+  readonly connections?: (id?: string) => Promise<(id: string) => number>;
+  /** Called after each change; what it asks for has happened when it resolves. */
+  readonly changed?: () => Promise<void>;
 }
 
 const text = z.string().max(256);
@@ -36,31 +38,38 @@ export function deviceOperations(ports: DeviceOperationPorts): DeviceOperations 
   const { registry } = ports;
   const credential = (certificatePem: string) =>
     importCertificate(Buffer.from(certificatePem), { maxBytes: ports.maxCertificateBytes, now: Date.now() });
-  const view = async (id: string) => viewOf(await registry.show(id), ports.connectionsOf?.(id));
+  const view = async (id: string) => viewOf(await registry.show(id), (await ports.connections?.(id))?.(id));
+  const changed = async (id: string) => {
+    await ports.changed?.();
+    return view(id);
+  };
   return {
-    'device-list': async () => Promise.all(registry.list().map(({ id }) => view(id))),
+    'device-list': async () => {
+      const connections = await ports.connections?.();
+      return Promise.all(registry.list().map(async ({ id }) => viewOf(await registry.show(id), connections?.(id))));
+    },
     'device-show': async (parameters) => view(checked(identified, parameters).id),
     'device-add': async (parameters) => {
       const { id, certificatePem, ...facts } = checked(entry, parameters);
       await registry.add(id, present(facts), credential(certificatePem));
       ports.trustChanged?.();
-      return view(id);
+      return changed(id);
     },
     'device-renew': async (parameters) => {
       const { id, certificatePem } = checked(identified.extend({ certificatePem: pem }), parameters);
       await registry.renew(id, credential(certificatePem));
       ports.trustChanged?.();
-      return view(id);
+      return changed(id);
     },
     'device-finish-renewal': async (parameters) => {
       const { id } = checked(identified, parameters);
       await registry.finishRenewal(id);
-      return view(id);
+      return changed(id);
     },
     'device-state': async (parameters) => {
       const { id, state: next } = checked(identified.extend({ state }), parameters);
       await move(registry, id, next);
-      return view(id);
+      return changed(id);
     },
   };
 }

@@ -53,7 +53,10 @@ export interface UpstreamView {
 export interface StatusView {
   readonly gateway: string;
   readonly version: string;
+  /** The process to signal. */
   readonly pid: number;
+  /** The processes that serve, when there are several. */
+  readonly workers?: readonly { readonly worker: number; readonly pid: number }[];
   readonly ready: boolean;
   /** ISO 8601. */
   readonly startedAt: string;

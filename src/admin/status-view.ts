@@ -6,7 +6,7 @@ import type { StatusView } from './operations.ts';
 import type { Tally } from './tally.ts';
 
 export interface StatusFacts
-  extends Pick<StatusView, 'gateway' | 'version' | 'ready' | 'revision' | 'listen' | 'connections' | 'drops'> {
+  extends Pick<StatusView, 'gateway' | 'version' | 'pid' | 'ready' | 'revision' | 'listen' | 'connections' | 'drops'> {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly registry: DeviceRegistry;
@@ -39,7 +39,6 @@ export function statusView({
   return {
     ...facts,
     ready: facts.ready && ledgerFault === undefined,
-    pid: process.pid,
     startedAt: new Date(startedAt).toISOString(),
     devices,
     permitted: tally.permitted,
@@ -56,4 +55,57 @@ export function statusView({
     ledger: { sequence: head.seq, head: head.hash, healthy: ledgerFault === undefined },
     ...(lastReload && { lastReload }),
   };
+}
+
+/** One view of several workers: what they count is added up, and what is wrong with one of them is wrong with the gateway. */
+export function merged(
+  lead: StatusView,
+  others: readonly StatusView[],
+  workers: StatusView['workers'] = [],
+): StatusView {
+  if (workers.length < 2) return lead;
+  const all = [lead, ...others];
+  const sum = (of: (view: StatusView) => number) => all.reduce((total, view) => total + of(view), 0);
+  const drops: Record<string, number> = {};
+  for (const [reason, count] of all.flatMap((view) => Object.entries(view.drops))) {
+    drops[reason] = (drops[reason] ?? 0) + count;
+  }
+  return {
+    ...lead,
+    workers,
+    ready: all.every(({ ready }) => ready),
+    connections: sum(({ connections }) => connections),
+    permitted: sum(({ permitted }) => permitted),
+    denied: sum(({ denied }) => denied),
+    failed: sum(({ failed }) => failed),
+    drops,
+    newlyDenied: turned(all),
+    upstreams: upstreamsOf(all),
+    ledger: { ...lead.ledger, healthy: all.every(({ ledger }) => ledger.healthy) },
+  };
+}
+
+function turned(all: readonly StatusView[]): StatusView['newlyDenied'] {
+  const sums = new Map<string, { device: string; reason: string; count: number }>();
+  for (const { device, reason, count } of all.flatMap(({ newlyDenied }) => newlyDenied)) {
+    const key = `${device} ${reason}`;
+    sums.set(key, { device, reason, count: count + (sums.get(key)?.count ?? 0) });
+  }
+  return [...sums.values()].sort((a, b) => b.count - a.count || (a.device < b.device ? -1 : 1));
+}
+
+/** The circuit that is least well, the latest error, the sum of what is under way. */
+function upstreamsOf(all: readonly StatusView[]): StatusView['upstreams'] {
+  const byName = new Map<string, StatusView['upstreams'][number]>();
+  for (const one of all.flatMap(({ upstreams }) => upstreams)) {
+    const before = byName.get(one.name);
+    if (!before) {
+      byName.set(one.name, one);
+      continue;
+    }
+    const later = (one.lastErrorAt ?? '') > (before.lastErrorAt ?? '') ? one : before;
+    const circuit = before.circuit === 'closed' ? one.circuit : before.circuit;
+    byName.set(one.name, { ...later, circuit, inFlight: before.inFlight + one.inFlight });
+  }
+  return [...byName.values()];
 }

@@ -317,6 +317,7 @@ function toSettings(config: Configuration, directory: string): Settings {
       ...(config.listen.https && { https: config.listen.https }),
       ...(config.listen.metrics && { metrics: config.listen.metrics }),
     },
+    workers: config.workers,
     upstreams,
     segments,
     privacy,

@@ -231,6 +231,12 @@ export const configuration = z.strictObject({
       admin: z.literal('unix').default('unix').describe('The admin socket `run/admin.sock`, mode 0600.'),
     })
     .describe('Where the gateway listens.'),
+  workers: z
+    .union([z.literal('auto'), z.number().int().min(1).max(64)])
+    .default('auto')
+    .describe(
+      'Processes that serve. `auto`: one per processor, up to eight; one where Linux’s sharing of ports is missing.',
+    ),
   upstreams: z.record(name, upstream).describe('Clouds and services behind the gateway.'),
   segments: z.record(name, segment).describe('Groups of devices and what they may do.'),
   privacy: z

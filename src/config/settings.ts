@@ -10,6 +10,8 @@ export interface Settings {
     /** /healthz, /readyz and /metrics, loopback by default. */
     readonly metrics?: Address;
   };
+  /** Processes that serve; `auto`: as many as there are processors, up to eight. src/launch.mjs reads it for itself. */
+  readonly workers: number | 'auto';
   readonly upstreams: ReadonlyMap<string, UpstreamSettings>;
   readonly segments: ReadonlyMap<string, SegmentSettings>;
   readonly privacy: ReadonlyMap<string, PrivacyRule>;

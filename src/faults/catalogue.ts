@@ -659,6 +659,13 @@ export const FAULTS = {
     remedy: 'Choose another port under listen, or stop what occupies it.',
     faces: internal,
   },
+  SP_GATEWAY_WORKER: {
+    blame: 'operator',
+    level: 'error',
+    summary: 'A worker of the gateway does not answer, or sees another folder than the others.',
+    remedy: 'Try again in a moment; the log says which worker ended and why.',
+    faces: internal,
+  },
   SP_DEVICE_EXISTS: {
     blame: 'operator',
     level: 'error',

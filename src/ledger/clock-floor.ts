@@ -1,6 +1,6 @@
 /** What the ledger says about the time: a clock that was set back must not make expired certificates valid again. */
 import { Fault } from '../faults/fault.ts';
-import { tail } from './read.ts';
+import { tailAll } from './streams.ts';
 
 /** How far the last record may be ahead of the clock before somebody has to say which of them is right. */
 const MAX_CLOCK_LEAD_MS = 3_600_000;
@@ -12,7 +12,7 @@ const BUILT_AT = Date.UTC(2026, 10, 25);
  * clock, or the clock is wrong now; believing either could lock every device out or let expired ones in, so a person decides.
  */
 export async function clockFloor(ledger: string, acceptClock: boolean): Promise<number> {
-  const [last] = await tail(ledger, 1);
+  const [last] = await tailAll(ledger, 1);
   const recorded = last && 'time' in last ? last.time : 0;
   if (recorded - Date.now() <= MAX_CLOCK_LEAD_MS) return Math.max(BUILT_AT, recorded);
   if (acceptClock) return BUILT_AT;

@@ -107,6 +107,18 @@ export function recoveredBody(time: number, { file, bytes, kept }: SetAside): st
   return `,"kind":"recovered","time":${numeral(time)},"file":${quoted(file)},"bytes":${bytes},"kept":${quoted(kept)}`;
 }
 
+/** A record of another stream that was on the disk: kept here, it shows when that stream is cut or taken away. */
+export interface StreamHead {
+  readonly stream: string;
+  readonly seq: number;
+  readonly hash: string;
+}
+
+export function anchorBody(time: number, heads: readonly StreamHead[]): string {
+  const each = heads.map(({ stream, seq, hash }) => `{"stream":${quoted(stream)},"seq":${seq},"hash":${quoted(hash)}}`);
+  return `,"kind":"anchor","time":${numeral(time)},"heads":[${each.join(',')}]`;
+}
+
 /** Outcomes that could not be kept while the disk refused or the queue was full: the loss is declared. */
 export function lossBody(time: number, outcomes: number): string {
   return `,"kind":"loss","time":${numeral(time)},"outcomes":${outcomes}`;

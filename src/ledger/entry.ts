@@ -1,6 +1,6 @@
 /** Records of the ledger as they are read back. */
 import type { DecisionRecord, OutcomeRecord } from '../exchange/gate.ts';
-import type { Header, SetAside } from './encode.ts';
+import type { Header, SetAside, StreamHead } from './encode.ts';
 
 /** Where a record stands in the chain. */
 export interface Place {
@@ -15,9 +15,15 @@ export type HeaderEntry = Place & { readonly kind: 'header' } & Header;
 export type RecoveredEntry = Place & { readonly kind: 'recovered'; readonly time: number } & SetAside;
 export type LossEntry = Place & { readonly kind: 'loss'; readonly time: number; readonly outcomes: number };
 
-export type LedgerEntry = DecisionEntry | OutcomeEntry | HeaderEntry | RecoveredEntry | LossEntry;
+export type AnchorEntry = Place & {
+  readonly kind: 'anchor';
+  readonly time: number;
+  readonly heads: readonly StreamHead[];
+};
 
-const KINDS: ReadonlySet<unknown> = new Set(['decision', 'outcome', 'header', 'recovered', 'loss']);
+export type LedgerEntry = DecisionEntry | OutcomeEntry | HeaderEntry | RecoveredEntry | LossEntry | AnchorEntry;
+
+const KINDS: ReadonlySet<unknown> = new Set(['decision', 'outcome', 'header', 'recovered', 'loss', 'anchor']);
 
 /**
  * A line (without newline) as an entry; undefined if it is not one. Texts are as they were recorded: escape them before

@@ -8,7 +8,7 @@
 import { performance } from 'node:perf_hooks';
 import type { DecisionRecord, OutcomeRecord, Recorder } from '../exchange/gate.ts';
 import { Fault } from '../faults/fault.ts';
-import { decisionBody, lossBody, outcomeBody } from './encode.ts';
+import { anchorBody, decisionBody, lossBody, outcomeBody, type StreamHead } from './encode.ts';
 import { codeOf, DISK, type LedgerFiles } from './files.ts';
 import { LINE_OVERHEAD, MAX_BATCH_BYTES } from './format.ts';
 import { type Head, Writer } from './writer.ts';
@@ -101,6 +101,12 @@ export class Ledger implements Recorder {
       return;
     }
     this.#enqueue({ body: outcomeBody(record) });
+  }
+
+  /** Puts on record where other streams stand; nobody waits for it. Nothing is written if there is none. */
+  anchor(heads: readonly StreamHead[]): void {
+    if (heads.length === 0 || this.#closed || this.#waiting.length >= this.#options.maxQueue) return;
+    this.#enqueue({ body: anchorBody((this.#options.now ?? Date.now)(), heads) });
   }
 
   /** The last record on the disk. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DecisionRecord } from '../exchange/gate.ts';
 import { quoted } from './encode.ts';
-import { type DecisionEntry, entryFrom, type HeaderEntry, type LedgerEntry } from './entry.ts';
+import { type AnchorEntry, type DecisionEntry, entryFrom, type HeaderEntry, type LedgerEntry } from './entry.ts';
 import { DISK, type LedgerFile, type LedgerFiles } from './files.ts';
 import { ledgerFileNames } from './format.ts';
 import { headerOf } from './recover.ts';
@@ -21,7 +21,7 @@ const FOLLOWED_AT_ONCE = 1_024;
 /** Most bytes that countSimilar reads. */
 const COUNT_BYTES = 268_435_456;
 
-/** The last `count` records, oldest first, headers left out. */
+/** The last `count` records, oldest first, headers and anchors left out. */
 export async function tail(directory: string, count: number, files: LedgerFiles = DISK): Promise<LedgerEntry[]> {
   const entries: LedgerEntry[] = [];
   for (const name of (await namesIn(directory, files)).reverse()) {
@@ -48,7 +48,7 @@ async function lastEntries(file: LedgerFile, count: number): Promise<LedgerEntry
 
 function shown(line: string): LedgerEntry | undefined {
   const entry = entryFrom(line);
-  return entry?.kind === 'header' ? undefined : entry;
+  return entry?.kind === 'header' || entry?.kind === 'anchor' ? undefined : entry;
 }
 
 export interface FollowOptions {
@@ -164,6 +164,21 @@ async function findIn(
       linesWith(file, needle, (line) => {
         const entry = entryFrom(line);
         if (entry) found.push(entry);
+      }),
+    );
+  }
+  return found;
+}
+
+/** Every anchor in a stream, oldest first. */
+export async function anchorsIn(directory: string, files: LedgerFiles = DISK): Promise<AnchorEntry[]> {
+  const needle = Buffer.from('"kind":"anchor"');
+  const found: AnchorEntry[] = [];
+  for (const name of await namesIn(directory, files)) {
+    await reading(directory, name, files, (file) =>
+      linesWith(file, needle, (line) => {
+        const entry = entryFrom(line);
+        if (entry?.kind === 'anchor') found.push(entry);
       }),
     );
   }

@@ -17,11 +17,19 @@ import type { Head } from './writer.ts';
 export interface VerifyOptions {
   /** A record that must be there: the anchor against cutting and rewriting. */
   readonly expectHead?: { readonly seq: number; readonly hash: string };
+  /** Records that other streams name, by sequence number: they must be there too. */
+  readonly anchors?: ReadonlyMap<number, Anchor>;
   /** The gateway is running: a line at the very end that is not complete is one being written, not a problem. */
   readonly live?: boolean;
   /** Told of each file that was read. */
   readonly onFile?: (name: string, records: number) => void;
   readonly files?: LedgerFiles;
+}
+
+export interface Anchor {
+  readonly hash: string;
+  /** Who names it. */
+  readonly by: string;
 }
 
 export interface Problem {
@@ -115,6 +123,11 @@ class Check {
   result(): Verification {
     const { expectHead } = this.#options;
     const { next, hash } = this.#chain;
+    const lost = this.problem ? undefined : this.#unmet();
+    if (lost) {
+      const what = next === 0 ? 'the stream is missing' : `records ${next} to ${lost.seq} are missing at the end`;
+      this.#fail('truncated', `${what}; ${lost.by} names record ${lost.seq}`);
+    }
     if (!this.problem && expectHead && next <= expectHead.seq) {
       this.#fail('truncated', `records ${next} to ${expectHead.seq} are missing at the end`);
     }
@@ -125,10 +138,27 @@ class Check {
   #next(line: Buffer): Pick<Problem, 'kind' | 'problem'> | undefined {
     const found = this.#chain.check(line);
     if (found) return found;
-    const { expectHead } = this.#options;
+    const { expectHead, anchors } = this.#options;
+    const anchor = anchors?.get(this.#chain.next - 1);
+    if (anchor && anchor.hash !== this.#chain.hash) {
+      this.#chain.next--;
+      return {
+        kind: 'head',
+        problem: `the record has another hash than ${anchor.by} names: the stream was written anew`,
+      };
+    }
     if (expectHead?.seq !== this.#chain.next - 1 || expectHead.hash === this.#chain.hash) return undefined;
     this.#chain.next--;
     return { kind: 'head', problem: 'the record has another hash than the one expected: the ledger was written anew' };
+  }
+
+  /** The last record that another stream names, if it is not here. */
+  #unmet(): { seq: number; by: string } | undefined {
+    let unmet: { seq: number; by: string } | undefined;
+    for (const [seq, { by }] of this.#options.anchors ?? []) {
+      if (seq >= this.#chain.next && seq > (unmet?.seq ?? -1)) unmet = { seq, by };
+    }
+    return unmet;
   }
 
   /** The first line of a file must be the header that its name and the file before ask for. */

@@ -23,15 +23,19 @@ export class DirectoryLock {
     this.#database = database;
   }
 
-  /** Takes the lock of the gateway's folder. Throws SP_GATEWAY_RUNNING if it is held, SP_STORE_FAILED if it cannot be. */
-  static acquire(directory: string): DirectoryLock {
+  /**
+   * Takes the lock of the gateway's folder, or, for a worker that is not the lead, of its part in it: its stream of the
+   * ledger has one writer, and a second gateway is refused also while the first has no lead. Throws SP_GATEWAY_RUNNING if it is held, SP_STORE_FAILED if it cannot be.
+   */
+  static acquire(directory: string, worker = 0): DirectoryLock {
     let database: Database | undefined;
     try {
       mkdirSync(join(directory, 'run'), { recursive: true, mode: 0o700 });
-      database = new DatabaseSync(lockFile(directory), { timeout: ACQUIRE_TIMEOUT_MS });
+      const file = lockFile(directory, worker);
+      database = new DatabaseSync(file, { timeout: ACQUIRE_TIMEOUT_MS });
       database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
       // By its path: a descriptor of our own would give the lock back when it is closed.
-      chmodSync(lockFile(directory), 0o600);
+      chmodSync(file, 0o600);
       return new DirectoryLock(database);
     } catch (thrown) {
       database?.close();
@@ -62,8 +66,8 @@ export class DirectoryLock {
   }
 }
 
-function lockFile(directory: string): string {
-  return join(directory, 'run', 'lock.db');
+function lockFile(directory: string, worker = 0): string {
+  return join(directory, 'run', worker === 0 ? 'lock.db' : `lock-${worker}.db`);
 }
 
 function isBusy(thrown: unknown): boolean {

@@ -31,6 +31,7 @@ export class SqliteStore implements Store {
   readonly #ownerOfKey: StatementSync;
   readonly #saveCredential: StatementSync;
   readonly #certificate: StatementSync;
+  readonly #dataVersion: StatementSync;
 
   private constructor(database: Database) {
     this.#database = database;
@@ -58,6 +59,7 @@ export class SqliteStore implements Store {
          certificate = CASE excluded.certificate WHEN '' THEN certificate ELSE excluded.certificate END`,
     );
     this.#certificate = database.prepare('SELECT certificate FROM credentials WHERE key = ?');
+    this.#dataVersion = database.prepare('PRAGMA data_version');
   }
 
   /**
@@ -96,6 +98,15 @@ export class SqliteStore implements Store {
       const text = this.#certificate.get(key)?.certificate;
       return typeof text === 'string' && text !== '' ? text : undefined;
     });
+  }
+
+  /** https://sqlite.org/pragma.html#pragma_data_version: commits of other connections; own ones do not move it. */
+  stamp(): number {
+    try {
+      return this.#dataVersion.get()?.data_version as number;
+    } catch (thrown) {
+      throw failed(thrown, 'read');
+    }
   }
 
   close(): Promise<void> {

@@ -60,5 +60,7 @@ export interface Store {
   write(device: StoredDevice, expected: number, certificates: ReadonlyMap<string, string>): Promise<Written>;
   /** The certificate that belongs to a key, PEM. */
   certificate(key: string): Promise<string | undefined>;
+  /** A number that changes when another process wrote; cheap enough to ask several times a second. Throws SP_STORE_FAILED. */
+  stamp(): number;
   close(): Promise<void>;
 }

@@ -14,6 +14,8 @@ export interface LineLogOptions {
   readonly level: Level;
   /** The gateway's name, in every line. */
   readonly gateway?: string;
+  /** Which worker of several, in every line. */
+  readonly worker?: number;
   /** A file descriptor, or where lines go instead. Default: standard output. */
   readonly destination?: number | LogDestination;
   /** Told how many characters of lines were dropped because nobody read them. */
@@ -24,12 +26,13 @@ export class LineLog {
   readonly #target: LogDestination;
   readonly #logger: ReturnType<typeof pino>;
 
-  constructor({ level, gateway, destination = 1, onDrop }: LineLogOptions) {
-    this.#target = typeof destination === 'number' ? new LineWriter(destination, onDrop) : destination;
+  constructor({ level, gateway, worker, destination = 1, onDrop }: LineLogOptions) {
+    this.#target =
+      typeof destination === 'number' ? new LineWriter(destination, onDrop, worker !== undefined) : destination;
     this.#logger = pino(
       {
         level,
-        base: gateway === undefined ? null : { gateway: printable(gateway) },
+        base: gateway === undefined ? null : { gateway: printable(gateway), ...(worker !== undefined && { worker }) },
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
       },

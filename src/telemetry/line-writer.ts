@@ -21,10 +21,15 @@ const RETRY_MS = 20;
 const LAST_ATTEMPTS = 10;
 
 const NOTHING = Buffer.alloc(0);
+const NEWLINE = 0x0a;
+
+/** PIPE_BUF of Linux: what is not longer reaches a pipe in one piece, whoever else writes to it. */
+const MAX_WHOLE_BYTES = 4_096;
 
 export class LineWriter implements LogDestination {
   readonly #descriptor: number;
   readonly #onDrop: (characters: number) => void;
+  readonly #isShared: boolean;
   #pending = '';
   /** Taken from pending, not yet written. */
   #taken: Buffer = NOTHING;
@@ -34,8 +39,10 @@ export class LineWriter implements LogDestination {
   #writing = false;
   #gone = false;
 
-  constructor(descriptor: number, onDrop: (characters: number) => void = () => {}) {
+  /** @param isShared other processes write lines to the same pipe: none may be torn apart */
+  constructor(descriptor: number, onDrop: (characters: number) => void = () => {}, isShared = false) {
     this.#descriptor = descriptor;
+    this.#isShared = isShared;
     this.#onDrop = onDrop;
     // Asking for the stream makes a pipe non-blocking. A blocking one would hold a thread, and with it the end of the
     // process, for as long as its reader stands still.
@@ -66,13 +73,21 @@ export class LineWriter implements LogDestination {
     this.#pending = '';
     for (let attempt = 1; rest.byteLength > 0; ) {
       try {
-        rest = rest.subarray(writeSync(this.#descriptor, rest));
+        rest = rest.subarray(writeSync(this.#descriptor, this.#piece(rest)));
       } catch (thrown) {
         if (!isFull(thrown) || ++attempt > LAST_ATTEMPTS) break;
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
       }
     }
     if (rest.byteLength > 0) this.#onDrop(rest.byteLength);
+  }
+
+  /** As many whole lines as one write takes in one piece; a line longer than that alone. */
+  #piece(bytes: Buffer): Buffer {
+    if (!this.#isShared || bytes.byteLength <= MAX_WHOLE_BYTES) return bytes;
+    const fits = bytes.lastIndexOf(NEWLINE, MAX_WHOLE_BYTES - 1);
+    const end = fits < 0 ? bytes.indexOf(NEWLINE) : fits;
+    return end < 0 ? bytes : bytes.subarray(0, end + 1);
   }
 
   #next(): void {
@@ -85,7 +100,7 @@ export class LineWriter implements LogDestination {
       return;
     }
     this.#writing = true;
-    write(this.#descriptor, this.#taken, (error, written) => {
+    write(this.#descriptor, this.#piece(this.#taken), (error, written) => {
       this.#writing = false;
       if (isFull(error)) {
         setTimeout(() => this.#next(), RETRY_MS).unref();

@@ -15,7 +15,7 @@ export interface LocalServerOptions {
   readonly hostnames?: readonly string[];
   /** What must be well to serve. */
   readonly ready: () => Readonly<Record<string, boolean>>;
-  readonly metrics: { render(): string };
+  readonly metrics: { render(): string | Promise<string> };
 }
 
 const MAX_CONNECTIONS = 64;
@@ -52,12 +52,12 @@ export class LocalServer {
         keepAliveTimeout: KEEP_ALIVE_MS,
         requireHostHeader: true,
       },
-      (request, response) => this.#respond(request, response),
+      (request, response) => void this.#respond(request, response),
     );
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
-    this.#server.on('checkContinue', (request, response) => this.#respond(request, response));
+    this.#server.on('checkContinue', (request, response) => void this.#respond(request, response));
   }
 
   /** Resolves with the address in use, `host:port`; port 0 asks for a free one. Throws SP_GATEWAY_LISTEN. */
@@ -87,8 +87,8 @@ export class LocalServer {
     });
   }
 
-  #respond(request: IncomingMessage, response: ServerResponse): void {
-    const { status, type, text, allow } = this.#answer(request);
+  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, type, text, allow } = await this.#answer(request);
     const bytes = Buffer.from(text);
     response.writeHead(status, {
       'content-type': type,
@@ -102,7 +102,7 @@ export class LocalServer {
     response.end(request.method === 'HEAD' ? undefined : bytes);
   }
 
-  #answer(request: IncomingMessage): Answer {
+  async #answer(request: IncomingMessage): Promise<Answer> {
     if (!this.#isLocal(request)) return refusal(421, 'This name is not served here.');
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return { ...refusal(405, 'GET or HEAD.'), allow: 'GET, HEAD' };
@@ -116,7 +116,7 @@ export class LocalServer {
       case '/readyz':
         return this.#ready();
       case '/metrics':
-        return { status: 200, type: METRICS_CONTENT_TYPE, text: this.#options.metrics.render() };
+        return { status: 200, type: METRICS_CONTENT_TYPE, text: await this.#options.metrics.render() };
       default:
         return refusal(404, '/healthz, /readyz or /metrics.');
     }

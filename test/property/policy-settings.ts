@@ -87,6 +87,7 @@ export const settings: fc.Arbitrary<Settings> = fc.tuple(...SEGMENTS.map(segment
   gateway: 'g',
   directory: '/nonexistent',
   listen: { https: { host: '127.0.0.1', port: 8443 } },
+  workers: 1,
   upstreams: new Map(['cloud', 'archive'].map((name) => [name, upstream(name)])),
   segments: new Map(segments.map((one) => [one.name, one])),
   privacy: new Map([['readings', privacyRule]]),

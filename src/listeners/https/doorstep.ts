@@ -7,7 +7,7 @@ import type { Passage } from '../../exchange/gate.ts';
 import type { DropReason } from '../../faults/drop.ts';
 import type { HttpContext } from './http-context.ts';
 import { peerAddress } from './peer-address.ts';
-import { Tally } from './tally.ts';
+import { type Elsewhere, Tally } from './tally.ts';
 
 interface Handshake {
   readonly socket: Socket;
@@ -18,10 +18,11 @@ interface Handshake {
 export class Doorstep {
   readonly #context: HttpContext;
   readonly #passage: Passage;
-  readonly #addresses = new Tally();
+  readonly #addresses: Tally;
   readonly #handshakes = new Map<string, Handshake>();
 
-  constructor(context: HttpContext) {
+  constructor(context: HttpContext, elsewhere?: Elsewhere) {
+    this.#addresses = new Tally(elsewhere);
     this.#context = context;
     this.#passage = context.passage;
   }

@@ -15,7 +15,7 @@ import { Connection } from './connection.ts';
 import { Doorstep } from './doorstep.ts';
 import type { HttpContext } from './http-context.ts';
 import { peerAddress } from './peer-address.ts';
-import { Tally } from './tally.ts';
+import { type Elsewhere, Tally } from './tally.ts';
 import { chainLength, secureContext, type TlsMaterial } from './tls-context.ts';
 import type { Upgrader } from './upgrader.ts';
 
@@ -30,13 +30,15 @@ export interface HttpsListenerOptions {
   readonly peerOf: (socket: TLSSocket) => Peer;
   /** Absent: WebSockets are refused. */
   readonly upgrader?: Upgrader;
+  /** Other processes listen on the same address (SO_REUSEPORT), and count against the same caps. */
+  readonly elsewhere?: Elsewhere;
 }
 
 export class HttpsListener {
   readonly #options: HttpsListenerOptions;
   readonly #context: HttpContext;
   readonly #doorstep: Doorstep;
-  readonly #devices = new Tally();
+  readonly #devices: Tally;
   readonly #connections = new Map<Socket, Connection>();
   /** Checked in the parser's callback, taken a moment later by the 'upgrade' event. */
   readonly #upgrades = new WeakMap<object, CheckedRequest>();
@@ -49,7 +51,8 @@ export class HttpsListener {
     this.#options = options;
     const { name = 'https', passage, upgrader, limits } = options;
     this.#context = { listener: name, passage, upgrader, exchanges: new Tally(), limits, draining: false };
-    this.#doorstep = new Doorstep(this.#context);
+    this.#doorstep = new Doorstep(this.#context, options.elsewhere);
+    this.#devices = new Tally(options.elsewhere);
     this.#server = this.#create();
     this.#takeOver();
   }
@@ -61,7 +64,8 @@ export class HttpsListener {
       const fail = (cause: Error): void =>
         reject(new Fault('SP_GATEWAY_LISTEN', `${host}:${port}: ${cause.message}`, { cause, details: { host, port } }));
       this.#server.once('error', fail);
-      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+      const reusePort = this.#options.elsewhere !== undefined;
+      this.#server.listen({ host, port, backlog: BACKLOG, reusePort }, () => {
         this.#server.off('error', fail);
         // accept(2) failing for want of descriptors must not end the process.
         this.#server.on('error', () => this.#options.passage.drop('connection-cap', { address: '' }));

@@ -11,9 +11,14 @@ export interface TlsMaterial {
   readonly key: string;
   /** PEM, the authorities whose device certificates are accepted. None: nobody is. */
   readonly clientAuthorities: readonly string[];
+  /** 48 bytes, when several processes resume each other's sessions. */
+  readonly ticketKeys?: Buffer;
 }
 
-/** Tickets are made with a key of this context alone: a new context (a changed set of authorities) forgets every session. */
+/**
+ * Tickets are made with a key of this context alone, or with given ones that go with its material: a changed set of
+ * authorities forgets every session.
+ */
 export function secureContext(tls: TlsMaterial): SecureContextOptions {
   return {
     cert: tls.certificate,
@@ -25,6 +30,9 @@ export function secureContext(tls: TlsMaterial): SecureContextOptions {
     ciphers: CIPHERS,
     honorCipherOrder: true,
     sessionTimeout: SESSION_SECONDS,
+    // Node's own is made of the command line, which differs from process to process.
+    sessionIdContext: 'sallyport',
+    ...(tls.ticketKeys && { ticketKeys: tls.ticketKeys }),
   };
 }
 

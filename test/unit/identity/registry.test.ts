@@ -349,6 +349,7 @@ describe('a store that fails', () => {
       changedSince: async () => [],
       write: async () => ({ kind: 'stale' }),
       certificate: async () => undefined,
+      stamp: () => 0,
       close: async () => {},
     };
     const registry = await DeviceRegistry.open(stubborn, () => NOW);

@@ -1,0 +1,77 @@
+/** The gate of one revision, built of the parts that outlive it: what every message of that revision is passed through. */
+import { randomUUIDv7 } from 'node:crypto';
+import type { Tally } from './admin/tally.ts';
+import type { Settings } from './config/settings.ts';
+import type { Gate } from './exchange/gate.ts';
+import type { Device } from './exchange/peer.ts';
+import type { DeviceIdentifier } from './identity/identifier.ts';
+import type { DeviceRegistry } from './identity/registry.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { PolicyDecider } from './policy/decider.ts';
+import type { RateLimits } from './policy/rate.ts';
+import { PrivacyTransformer } from './privacy/transformer.ts';
+import type { Provision } from './provision.ts';
+import type { Log } from './telemetry/log.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import type { UpstreamForwarder } from './upstreams/forwarder.ts';
+
+export interface GateParts {
+  readonly registry: DeviceRegistry;
+  readonly identifier: DeviceIdentifier;
+  readonly rates: RateLimits;
+  readonly ledger: Ledger;
+  readonly forwarder: UpstreamForwarder;
+  readonly metrics: Metrics;
+  readonly tally: Tally;
+  readonly log: Log;
+  /** The device with this id, if it can be reached as an upstream. */
+  readonly reachableDevice: (id: string) => Device | undefined;
+}
+
+export function gateOf(parts: GateParts, { settings, revision, policy, data, keys }: Provision): Gate {
+  const { registry, metrics, tally, log } = parts;
+  const { upstreams, privacy, limits, gateway } = settings;
+  return {
+    identifier: parts.identifier,
+    decider: new PolicyDecider({
+      policy,
+      rates: parts.rates,
+      limits,
+      gateway,
+      revision,
+      inspects: (segment) => data.inspects(segment),
+      inspectsRoute: (route) => data.inspectsRoute(route),
+      knowsUpstream: (name) => upstreams.has(name) || name.startsWith('device:'),
+      knowsPrivacy: (name) => privacy.has(name) || name === 'unchanged',
+      onDecided: (tookMicros) => metrics.decisionSeconds.observe(tookMicros / 1e6),
+      reachableDevice: parts.reachableDevice,
+    }),
+    transformer: new PrivacyTransformer({
+      rules: privacy,
+      keys,
+      limits,
+      literals: literalsOf(settings),
+      isKnownSegment: (segment) => registry.byId(segment) !== undefined,
+    }),
+    recorder: parts.ledger,
+    forwarder: parts.forwarder.current(),
+    now: Date.now,
+    micros: () => Math.round(performance.now() * 1_000),
+    decisionId: () => randomUUIDv7(),
+    observe: (arrival, outcome, { device, obligations, tookMicros }) => {
+      tally.observe(arrival, outcome, device, Date.now());
+      metrics.exchange(arrival, outcome, tookMicros);
+      if (obligations) metrics.upstream(obligations.upstream, outcome);
+      log.outcome(arrival, outcome, device, obligations?.quiet);
+    },
+  };
+}
+
+/** Path segments that the configuration names. */
+function literalsOf({ segments }: Settings): ReadonlySet<string> {
+  return new Set(
+    [...segments.values()]
+      .flatMap(({ routes, reach }) => [...routes, ...[...reach.values()].flat()])
+      .flatMap(({ path }) => path.split('/')),
+  );
+}
