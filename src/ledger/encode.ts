@@ -36,7 +36,7 @@ function escaped(text: string): string {
 }
 
 /** JSON has no NaN or Infinity; -1 stands for "unknown" wherever the ledger has a number. */
-function numeral(value: number): string {
+export function numeral(value: number): string {
   return Number.isFinite(value) ? String(value) : '-1';
 }
 

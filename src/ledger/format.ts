@@ -1,5 +1,5 @@
 /**
- * The ledger's format 1: JSON Lines in printable ASCII, one record a line, chained by SHA-256.
+ * The ledger's format 2: JSON Lines in printable ASCII, one record a line, chained by SHA-256.
  *
  *   {"seq":N,"kind":"...", ...,"prev":"<hash of record N-1>","hash":"<hash of this one>"}\n
  *
@@ -11,7 +11,13 @@
  */
 import { hash } from 'node:crypto';
 
-export const FORMAT = 1;
+/** Format 1 had decisions, outcomes, recoveries and losses; 2 adds acts of operators, refusals and anchors. */
+export const FORMAT = 2;
+
+/** Whether this version reads a file of that format. A later one is refused: it may hold what we would pass over. */
+export function isKnownFormat(format: unknown): boolean {
+  return format === 1 || format === FORMAT;
+}
 
 /** `prev` of the very first record. */
 export const GENESIS = '0'.repeat(64);

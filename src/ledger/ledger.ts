@@ -11,6 +11,7 @@ import { Fault } from '../faults/fault.ts';
 import { anchorBody, decisionBody, lossBody, outcomeBody, type StreamHead } from './encode.ts';
 import { codeOf, DISK, type LedgerFiles } from './files.ts';
 import { LINE_OVERHEAD, MAX_BATCH_BYTES } from './format.ts';
+import { type OperatorRecord, operatorBody, type RefusalRecord, refusalBody } from './operator-record.ts';
 import { type Head, Writer } from './writer.ts';
 
 export interface LedgerOptions {
@@ -42,6 +43,8 @@ interface Waiting {
 }
 
 const DEFAULT_REOPEN_INTERVAL_MS = 1_000;
+/** Room in the queue that devices cannot fill, for what an operator does. */
+const KEPT_FOR_OPERATORS = 1_000;
 
 export class Ledger implements Recorder {
   readonly #writer: Writer;
@@ -83,14 +86,42 @@ export class Ledger implements Recorder {
   }
 
   record(record: DecisionRecord): Promise<void> {
+    // Encoded now: what is on record is what was decided, whatever happens to the object meanwhile.
+    return this.#whenOnDisk(() => decisionBody(record), this.#options.maxQueue);
+  }
+
+  /** An act of an operator that must not happen without its record. Resolves and throws as `record` does. */
+  operator(record: OperatorRecord): Promise<void> {
+    return this.#whenOnDisk(() => operatorBody(record), this.#options.maxQueue + KEPT_FOR_OPERATORS);
+  }
+
+  /**
+   * An act of an operator that happens in any case: while the disk refuses, its record is kept in memory. Resolves when it is
+   * on the disk. Throws SP_LEDGER_WRITE if the ledger is closed or too much is kept already.
+   */
+  keepOperator(record: OperatorRecord): Promise<void> {
+    if (this.#closed || this.#waiting.length >= this.#options.maxQueue + KEPT_FOR_OPERATORS) {
+      return Promise.reject(new Fault('SP_LEDGER_WRITE', 'The record cannot be kept.'));
+    }
+    return new Promise((resolve) => {
+      this.#enqueue({ body: operatorBody(record), resolve });
+    });
+  }
+
+  /** A refusal of a listener; nobody waits for it. Not while the disk refuses: then there is a flood of other things. */
+  refusal(record: RefusalRecord): void {
+    if (this.#closed || this.#failure || this.#waiting.length >= this.#options.maxQueue) return;
+    this.#enqueue({ body: refusalBody(record) });
+  }
+
+  #whenOnDisk(body: () => string, maxWaiting: number): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#closed) return Promise.reject(new Fault('SP_LEDGER_WRITE', 'The ledger is closed.'));
-    if (this.#waiting.length >= this.#options.maxQueue) {
+    if (this.#waiting.length >= maxWaiting) {
       return Promise.reject(new Fault('SP_LEDGER_WRITE', 'Too many records wait for the disk.'));
     }
     return new Promise((resolve, reject) => {
-      // Encoded now: what is on record is what was decided, whatever happens to the object meanwhile.
-      this.#enqueue({ body: decisionBody(record), resolve, reject });
+      this.#enqueue({ body: body(), resolve, reject });
     });
   }
 

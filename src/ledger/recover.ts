@@ -10,7 +10,7 @@ import { Fault } from '../faults/fault.ts';
 import type { SetAside } from './encode.ts';
 import { entryFrom, type HeaderEntry } from './entry.ts';
 import { codeOf, type LedgerFile, type LedgerFiles } from './files.ts';
-import { FORMAT, fileName, ledgerFileNames, linksOf, MAX_BATCH_BYTES, MAX_LINE_BYTES } from './format.ts';
+import { fileName, isKnownFormat, ledgerFileNames, linksOf, MAX_BATCH_BYTES, MAX_LINE_BYTES } from './format.ts';
 import { Chain, eachLine } from './scan.ts';
 
 /** Where the ledger goes on. */
@@ -21,6 +21,8 @@ export interface LedgerEnd {
   readonly seq: number;
   readonly hash: string;
   readonly stream: string;
+  /** Of this file. */
+  readonly format: number;
 }
 
 export interface Recovery {
@@ -61,8 +63,8 @@ export async function recover(directory: string, files: LedgerFiles, setBrokenAs
       }
       await rewriteTail(file, scan.bytes);
       const { next, hash } = scan.chain;
-      const { stream } = scan.header;
-      return { end: { file, name, bytes: scan.bytes, seq: next - 1, hash, stream }, setAside };
+      const { stream, format } = scan.header;
+      return { end: { file, name, bytes: scan.bytes, seq: next - 1, hash, stream, format }, setAside };
     } catch (thrown) {
       await file.close();
       throw thrown;
@@ -114,7 +116,7 @@ export function headerOf(line: Buffer, name: string): HeaderEntry | undefined {
   const links = linksOf(line);
   if (!links?.intact || fileName(links.seq) !== name) return undefined;
   const entry = entryFrom(line.toString('latin1'));
-  return entry?.kind === 'header' && entry.format === FORMAT ? entry : undefined;
+  return entry?.kind === 'header' && isKnownFormat(entry.format) ? entry : undefined;
 }
 
 /**

@@ -127,6 +127,8 @@ export class Writer {
           details: { file: end.name, stream: end.stream, expected: stream },
         });
       }
+      // A file has what its header says, and nothing that a reader of that format would not know.
+      if (end.format !== FORMAT) await this.#rotate();
     } else await this.#begin('rotation');
     const time = now();
     if (setAside.length > 0) await this.append(setAside.map((one) => ({ body: recoveredBody(time, one) })));

@@ -157,7 +157,7 @@ describe('a ledger that a crash cannot have left so', () => {
 
   it('is not opened: a file of a format of the future', async () => {
     const files = await filled(0);
-    replace(files, Buffer.from(content(files).toString().replace('"format":1', '"format":2')));
+    replace(files, Buffer.from(content(files).toString().replace('"format":2', '"format":3')));
     await expect(openIn(files)).rejects.toMatchObject(broken);
   });
 

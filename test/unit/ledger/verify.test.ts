@@ -215,7 +215,7 @@ describe('an attacked ledger', () => {
     const seq = Number(second.slice(0, 16));
     for (const change of [
       body!.replace('"stream":"main"', '"stream":"other"'),
-      body!.replace('"format":1', '"format":2'),
+      body!.replace('"format":2', '"format":3'),
     ]) {
       expect((await verify(withFile(second, chained(seq, change, prev!).text))).firstProblem).toMatchObject({
         file: second,
