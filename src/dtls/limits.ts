@@ -45,8 +45,9 @@ export interface DtlsLimits {
   readonly maxChainLength: number;
   readonly maxPskIdentityBytes: number;
 
-  /** Open associations; the longest idle one goes when the table is full. */
+  /** Open associations. When the table is full one that was idle for `evictableIdleMs` goes; if none was, newcomers wait. */
   readonly maxAssociations: number;
+  readonly evictableIdleMs: number;
   readonly maxAssociationsPerHost: number;
   /** Idle time until an association is closed: found by its address, and found by its Connection ID. */
   readonly idleTimeoutMs: number;
@@ -106,6 +107,7 @@ export const DEFAULT_LIMITS: DtlsLimits = Object.freeze({
   maxPskIdentityBytes: 128,
 
   maxAssociations: 100_000,
+  evictableIdleMs: 60_000,
   maxAssociationsPerHost: 10_000,
   idleTimeoutMs: 30 * 60_000,
   idleTimeoutWithCidMs: 24 * 3_600_000,

@@ -19,6 +19,12 @@ export type PeerIdentity =
   | { readonly kind: 'raw-public-key'; readonly subjectPublicKeyInfo: Uint8Array }
   | { readonly kind: 'none' };
 
+/** What stays of it on an open association: the PSK identity, or SHA-256 (hex) of the leaf or the raw key. */
+export interface PeerSummary {
+  readonly kind: PeerIdentity['kind'];
+  readonly name: string;
+}
+
 /** What surrounds a question to the caller. */
 export interface HandshakeContext {
   readonly address: PeerAddress;
@@ -59,9 +65,9 @@ export type Authorization =
 
 /**
  * Called when the peer has proven its key and its Finished was right, before our Finished is sent (server) or before the
- * session opens (client). On resumption `peer` is what was proven at first and `resumed` is true.
+ * session opens (client). Not asked on resumption: there `isStillAllowed` is, and `attachment` is undefined.
  */
-export type Authorize = (peer: PeerIdentity, context: HandshakeContext, resumed: boolean) => Awaitable<Authorization>;
+export type Authorize = (peer: PeerIdentity, context: HandshakeContext) => Awaitable<Authorization>;
 
 /** A certificate chain or a bare key to answer with. PEM text or DER bytes. */
 export interface CredentialSource {
@@ -145,7 +151,8 @@ export interface ResumableSession {
   readonly masterSecret: Uint8Array;
   readonly extendedMasterSecret: boolean;
   readonly servername: string;
-  readonly peer: PeerIdentity;
+  readonly principal: string;
+  readonly peer: PeerSummary;
 }
 
 /** What a send came to. Nothing is ever queued: UDP may lose it anyway. */
@@ -159,7 +166,7 @@ export interface DtlsSession {
   /** The caller's name for the peer, from `authorize`; empty without it. */
   readonly principal: string;
   readonly attachment: unknown;
-  readonly peer: PeerIdentity;
+  readonly peer: PeerSummary;
   readonly remoteAddress: PeerAddress;
   /** False while the peer's new address has not answered yet (RFC 9146 6). */
   readonly pathProven: boolean;
