@@ -4,10 +4,13 @@ import type { DeviceState } from '../exchange/peer.ts';
 import { Fault } from '../faults/fault.ts';
 import { importCertificate } from '../identity/import.ts';
 import type { DeviceDetails, DeviceRegistry } from '../identity/registry.ts';
+import { type Act, type ActName, type ActPorts, onRecord } from './acts.ts';
 import type { DeviceOperations, DeviceView } from './operations.ts';
 
 export interface DeviceOperationPorts {
   readonly registry: DeviceRegistry;
+  /** Where each change is put on record. */
+  readonly acts?: ActPorts;
   /** limits.certificateBytes */
   readonly maxCertificateBytes: number;
   /** Called when a device with a certificate was added: its issuer may be a new trust anchor. */
@@ -31,11 +34,21 @@ const entry = z.strictObject({
   firmware: text.optional(),
   address: text.optional(),
 });
+const facts = z.strictObject({
+  id: text,
+  segment: text.optional(),
+  labels: z.record(text, text).optional(),
+  manufacturer: text.optional(),
+  model: text.optional(),
+  firmware: text.optional(),
+});
 const state = z.enum(['active', 'disabled', 'quarantined', 'retired']);
 
 /** The operations. Each throws the faults of the registry, or SP_USAGE for parameters that are not what they should be. */
 export function deviceOperations(ports: DeviceOperationPorts): DeviceOperations {
   const { registry } = ports;
+  const opens = (act: Act, work: () => Promise<unknown>) => onRecord(ports.acts, 'opens', act, work);
+  const closes = (act: Act, work: () => Promise<unknown>) => onRecord(ports.acts, 'closes', act, work);
   const credential = (certificatePem: string) =>
     importCertificate(Buffer.from(certificatePem), { maxBytes: ports.maxCertificateBytes, now: Date.now() });
   const view = async (id: string) => viewOf(await registry.show(id), (await ports.connections?.(id))?.(id));
@@ -50,29 +63,62 @@ export function deviceOperations(ports: DeviceOperationPorts): DeviceOperations 
     },
     'device-show': async (parameters) => view(checked(identified, parameters).id),
     'device-add': async (parameters) => {
-      const { id, certificatePem, ...facts } = checked(entry, parameters);
-      await registry.add(id, present(facts), credential(certificatePem));
+      const { id, certificatePem, ...given } = checked(entry, parameters);
+      const admitted = credential(certificatePem);
+      await opens({ act: 'device-add', device: id, key: admitted.key, to: given.segment }, () =>
+        registry.add(id, present(given), admitted),
+      );
       ports.trustChanged?.();
       return changed(id);
     },
     'device-renew': async (parameters) => {
       const { id, certificatePem } = checked(identified.extend({ certificatePem: pem }), parameters);
-      await registry.renew(id, credential(certificatePem));
+      const admitted = credential(certificatePem);
+      await opens({ act: 'device-renew', device: id, key: admitted.key }, () => registry.renew(id, admitted));
       ports.trustChanged?.();
       return changed(id);
     },
     'device-finish-renewal': async (parameters) => {
       const { id } = checked(identified, parameters);
-      await registry.finishRenewal(id);
+      const former = registry.byId(id)?.key;
+      await closes({ act: 'device-finish-renewal', device: id, ...(former !== undefined && { key: former }) }, () =>
+        registry.finishRenewal(id),
+      );
+      return changed(id);
+    },
+    'device-set': async (parameters) => {
+      const { id, labels, ...given } = checked(facts, parameters);
+      const before = registry.byId(id);
+      const named = Object.keys(labels ?? {}).map((name) => `label ${name}`);
+      const others = Object.keys(present(given)).filter((name) => name !== 'segment');
+      const to = [...(given.segment === undefined ? [] : [given.segment]), ...others, ...named].join(', ');
+      const act: Act = { act: 'device-set', device: id, to, ...(before && { from: before.segment }) };
+      const wanted = { ...given, ...(labels && { labels: { ...before?.labels, ...labels } }) };
+      // An empty value takes a label away.
+      if (wanted.labels) {
+        wanted.labels = Object.fromEntries(Object.entries(wanted.labels).filter(([, value]) => value !== ''));
+      }
+      await opens(act, () => registry.update(id, present(wanted)));
       return changed(id);
     },
     'device-state': async (parameters) => {
       const { id, state: next } = checked(identified.extend({ state }), parameters);
-      await move(registry, id, next);
+      const before = registry.byId(id)?.state;
+      const act: Act = { act: ACT_OF[next], device: id, to: next, ...(before !== undefined && { from: before }) };
+      // A disabled device does not even get past the handshake; in quarantine it does.
+      const less = next !== 'active' && !(next === 'quarantined' && before === 'disabled');
+      await (less ? closes : opens)(act, () => move(registry, id, next));
       return changed(id);
     },
   };
 }
+
+const ACT_OF: Readonly<Record<DeviceState, ActName>> = {
+  active: 'device-enable',
+  disabled: 'device-disable',
+  quarantined: 'device-quarantine',
+  retired: 'device-remove',
+};
 
 function move(registry: DeviceRegistry, id: string, next: DeviceState): Promise<unknown> {
   if (next === 'active') return registry.enable(id);

@@ -36,10 +36,26 @@ export interface DeviceEntry {
   readonly address?: string;
 }
 
+/** What is to change of a device; what is absent stays. A label with an empty value is taken away. */
+export interface DeviceChange {
+  readonly id: string;
+  readonly segment?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly manufacturer?: string;
+  readonly model?: string;
+  readonly firmware?: string;
+}
+
 /** The part of the operations that a command can also do on the folder of a gateway that is not running. */
 export type DeviceOperations = Pick<
   Operations,
-  'device-list' | 'device-show' | 'device-add' | 'device-renew' | 'device-finish-renewal' | 'device-state'
+  | 'device-list'
+  | 'device-show'
+  | 'device-add'
+  | 'device-set'
+  | 'device-renew'
+  | 'device-finish-renewal'
+  | 'device-state'
 >;
 
 export interface UpstreamView {
@@ -90,6 +106,8 @@ export interface Operations {
   'device-list'(): Promise<readonly DeviceView[]>;
   'device-show'(parameters: { readonly id: string }): Promise<DeviceView>;
   'device-add'(parameters: DeviceEntry): Promise<DeviceView>;
+  /** Sessions of the device are decided anew before it answers. */
+  'device-set'(parameters: DeviceChange): Promise<DeviceView>;
   'device-renew'(parameters: { readonly id: string; readonly certificatePem: string }): Promise<DeviceView>;
   /** The next key becomes the current one; the former is never accepted again. */
   'device-finish-renewal'(parameters: { readonly id: string }): Promise<DeviceView>;
@@ -105,6 +123,7 @@ export const OPERATION_NAMES: readonly OperationName[] = [
   'device-list',
   'device-show',
   'device-add',
+  'device-set',
   'device-renew',
   'device-finish-renewal',
   'device-state',

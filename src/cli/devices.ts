@@ -7,6 +7,7 @@ import type { Settings } from '../config/settings.ts';
 import { DeviceRegistry } from '../identity/registry.ts';
 import { DirectoryLock } from '../store/directory-lock.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
+import { CommandActs } from './command-acts.ts';
 
 export interface Reached {
   readonly operations: DeviceOperations;
@@ -27,6 +28,7 @@ export async function withDevices<T>(settings: Settings, work: (reached: Reached
       'device-list': () => ask(directory, 'device-list'),
       'device-show': (parameters) => ask(directory, 'device-show', parameters),
       'device-add': (parameters) => ask(directory, 'device-add', parameters),
+      'device-set': (parameters) => ask(directory, 'device-set', parameters),
       'device-renew': (parameters) => ask(directory, 'device-renew', parameters),
       'device-finish-renewal': (parameters) => ask(directory, 'device-finish-renewal', parameters),
       'device-state': (parameters) => ask(directory, 'device-state', parameters),
@@ -34,16 +36,18 @@ export async function withDevices<T>(settings: Settings, work: (reached: Reached
     return work({ operations, live: true });
   }
   const lock = DirectoryLock.acquire(directory);
+  const acts = new CommandActs(settings);
   try {
     const store = SqliteStore.open(registryFile(directory));
     try {
       const registry = await DeviceRegistry.open(store, Date.now);
       const maxCertificateBytes = settings.limits.certificateBytes;
-      return await work({ operations: deviceOperations({ registry, maxCertificateBytes }), live: false });
+      return await work({ operations: deviceOperations({ registry, acts, maxCertificateBytes }), live: false });
     } finally {
       await store.close();
     }
   } finally {
+    await acts.close();
     lock.release();
   }
 }
