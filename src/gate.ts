@@ -1,11 +1,16 @@
-/** The gate of one revision, built of the parts that outlive it: what every message of that revision is passed through. */
+/** What a message is passed through, built of the parts that outlive a revision: its gate, and the passage that listeners see. */
 import { randomUUIDv7 } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import type { Tally } from './admin/tally.ts';
 import type { Settings } from './config/settings.ts';
-import type { Gate } from './exchange/gate.ts';
-import type { Device } from './exchange/peer.ts';
+import type { Gate, Passage } from './exchange/gate.ts';
+import type { Device, Peer } from './exchange/peer.ts';
+import { pass, reconsider } from './exchange/pipeline.ts';
+import { Fault } from './faults/fault.ts';
+import { peerFromCertificate } from './identity/certificate.ts';
 import type { DeviceIdentifier } from './identity/identifier.ts';
 import type { DeviceRegistry } from './identity/registry.ts';
+import type { LiveSessions } from './identity/sessions.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { PolicyDecider } from './policy/decider.ts';
 import type { RateLimits } from './policy/rate.ts';
@@ -18,6 +23,7 @@ import type { UpstreamForwarder } from './upstreams/forwarder.ts';
 export interface GateParts {
   readonly registry: DeviceRegistry;
   readonly identifier: DeviceIdentifier;
+  readonly sessions: LiveSessions;
   readonly rates: RateLimits;
   readonly ledger: Ledger;
   readonly forwarder: UpstreamForwarder;
@@ -65,6 +71,43 @@ export function gateOf(parts: GateParts, { settings, revision, policy, data, key
       log.outcome(arrival, outcome, device, obligations?.quiet);
     },
   };
+}
+
+/** What listeners are given: `gate` is asked for each message, so that a reload takes effect at once. */
+export function passageOf({ identifier, sessions, metrics, log }: GateParts, gate: () => Gate): Passage {
+  return {
+    decisionId: () => randomUUIDv7(),
+    now: Date.now,
+    admit: (peer) => identifier.admit(peer),
+    pass: (arrival) => pass(arrival, gate()),
+    reconsider: (arrival) => reconsider(arrival, gate()),
+    attend: (session) => {
+      const signOff = sessions.attend(session);
+      metrics.connections.add(1, session.protocol);
+      let open = true;
+      return () => {
+        if (open) metrics.connections.add(-1, session.protocol);
+        open = false;
+        signOff();
+      };
+    },
+    drop: (reason, peer) => {
+      metrics.drop(reason);
+      log.drop(reason, peer);
+    },
+    refuse: (code, decision, peer) => {
+      metrics.refusal(code);
+      log.refusal(code, decision, peer);
+    },
+  };
+}
+
+/** Who the certificate of a connection is of. Throws SP_CERTIFICATE_INVALID. */
+export function peerOf(socket: TLSSocket, maxBytes: number): Peer {
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) throw new Fault('SP_CERTIFICATE_INVALID', 'The peer has no certificate.');
+  const address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
+  return peerFromCertificate(certificate, address, maxBytes);
 }
 
 /** Path segments that the configuration names. */

@@ -2,46 +2,48 @@
  * The composition root: builds every part of what provision.ts read and plugs them together. The only file that may import
  * every folder. Life cycle: provision, open, listen, reload, close in reverse.
  */
-import { randomUUIDv7 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TLSSocket } from 'node:tls';
 import { deviceOperations } from './admin/device-operations.ts';
 import type { Operations, Reloaded, StatusView } from './admin/operations.ts';
 import { AdminServer } from './admin/server.ts';
-import { statusView } from './admin/status-view.ts';
+import { merged, statusView } from './admin/status-view.ts';
 import { Tally } from './admin/tally.ts';
-import type { Settings } from './config/settings.ts';
-import type { Gate, Passage } from './exchange/gate.ts';
-import type { Peer } from './exchange/peer.ts';
-import { pass, reconsider } from './exchange/pipeline.ts';
+import type { Gate } from './exchange/gate.ts';
 import { Fault } from './faults/fault.ts';
-import { gateOf } from './gate.ts';
+import { type GateParts, gateOf, passageOf, peerOf } from './gate.ts';
 import { readKeyFile, readTextFile } from './identity/atomic-file.ts';
-import { peerFromCertificate } from './identity/certificate.ts';
 import { DeviceIdentifier } from './identity/identifier.ts';
 import { keyOf } from './identity/public-key.ts';
-import { DeviceRegistry } from './identity/registry.ts';
+import type { DeviceRegistry } from './identity/registry.ts';
 import { LiveSessions } from './identity/sessions.ts';
 import { authorityPaths } from './identity/trust.ts';
-import { clockFloor } from './ledger/clock-floor.ts';
-import { Ledger } from './ledger/ledger.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { streamOf } from './ledger/streams.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
+import type { TlsMaterial } from './listeners/https/tls-context.ts';
 import { WebSocketListener } from './listeners/websocket/listener.ts';
+import { type GatewayOptions, openParts, type Parts, provisionFor, waitingForRestart } from './parts.ts';
 import { RateLimits } from './policy/rate.ts';
-import { listenerTls, type Provision, provision } from './provision.ts';
-import { DirectoryLock } from './store/directory-lock.ts';
-import { SqliteStore } from './store/sqlite-store.ts';
+import { listenerTls, type Provision } from './provision.ts';
+import type { DirectoryLock } from './store/directory-lock.ts';
+import type { SqliteStore } from './store/sqlite-store.ts';
 import { LocalServer } from './telemetry/local-server.ts';
-import { type Log, openLog } from './telemetry/log.ts';
-import { Metrics } from './telemetry/metrics.ts';
+import type { Log } from './telemetry/log.ts';
+import { mergePages } from './telemetry/merge-pages.ts';
+import type { Metrics } from './telemetry/metrics.ts';
 import { UpstreamForwarder } from './upstreams/forwarder.ts';
+import type { Crew } from './workers/crew.ts';
+import type { Decided, WorkerDuties } from './workers/duties.ts';
+import { watchRegistry } from './workers/registry-watch.ts';
 
 /** How often sessions are looked through for certificates that expired while connected. */
 const EXPIRY_SWEEP_MS = 60_000;
 
 export class Gateway {
   readonly #directory: string;
+  /** The other workers, if there are any. */
+  readonly #crew: Crew;
   readonly #lock: DirectoryLock;
   readonly #store: SqliteStore;
   readonly #registry: DeviceRegistry;
@@ -49,11 +51,12 @@ export class Gateway {
   readonly #sessions: LiveSessions;
   readonly #ledger: Ledger;
   readonly #forwarder: UpstreamForwarder;
-  readonly #rates = new RateLimits(() => performance.now());
+  readonly #rates: RateLimits;
   readonly #metrics: Metrics;
   readonly #tally = new Tally();
   readonly #startedAt = Date.now();
-  readonly #admin: AdminServer;
+  /** The lead's alone. */
+  readonly #admin: AdminServer | undefined;
   readonly log: Log;
   #provision: Provision;
   /** Replaced as one value on reload: an exchange sees one revision from its beginning to its end. */
@@ -63,6 +66,8 @@ export class Gateway {
   #local: LocalServer | undefined;
   #ready = false;
   #sweeping: NodeJS.Timeout | undefined;
+  #stopWatching: () => void = () => {};
+  #prepared: Prepared | undefined;
   #closing: Promise<void> | undefined;
   #reloading: Promise<unknown> = Promise.resolve();
   #lastReload: StatusView['lastReload'];
@@ -70,6 +75,10 @@ export class Gateway {
 
   private constructor(parts: Parts) {
     this.#directory = parts.provision.settings.directory;
+    this.#crew = parts.crew;
+    const { counts, worker } = parts.crew;
+    this.#rates = new RateLimits(() => performance.now(), undefined, counts);
+    if (counts) counts.onTaken = (taken) => this.#rates.absorb(...taken);
     this.#lock = parts.lock;
     this.#store = parts.store;
     this.#registry = parts.registry;
@@ -89,12 +98,12 @@ export class Gateway {
       deviceAddress: (id) => this.#deviceAddress(id),
       deviceTrust: () => this.#deviceTrust(),
     });
-    this.#gate = this.#gateOf(parts.provision);
+    this.#gate = gateOf(this.#gateParts(), parts.provision);
     this.#metrics.policyRevision.set(parts.provision.revision);
     this.#metrics.ledgerQueued.from(() => this.#ledger.queued);
     this.#metrics.ledgerLostOutcomes.from(() => this.#ledger.lostOutcomes);
     this.#registry.onChange(({ id }) => void this.#sessions.reconsiderDevice(id));
-    this.#admin = new AdminServer(this.#directory, this.#operations());
+    this.#admin = worker === 0 ? new AdminServer(this.#directory, this.#operations()) : undefined;
   }
 
   /**
@@ -102,68 +111,60 @@ export class Gateway {
    * @param options `acceptClock`: believe the clock although the ledger has records of a later time
    * @throws Fault SP_GATEWAY_RUNNING, SP_GATEWAY_CLOCK, SP_CONFIG_*, SP_POLICY_*, SP_LEDGER_*, SP_STORE_FAILED, SP_KEY_INVALID
    */
-  static async open(directory: string, options: { readonly acceptClock?: boolean } = {}): Promise<Gateway> {
-    const provided = await provision(directory);
-    const { settings } = provided;
-    const lock = DirectoryLock.acquire(directory);
-    const metrics = new Metrics(settings.upstreams.keys());
-    const log = openLog(settings.log.level, {
-      gateway: settings.gateway,
-      onDrop: (characters) => metrics.logDropped.addMany(characters),
-    });
-    let store: SqliteStore | undefined;
-    try {
-      store = SqliteStore.open(join(directory, 'state', 'registry.db'));
-      const registry = await DeviceRegistry.open(store, Date.now);
-      const folder = join(directory, 'ledger');
-      const ledger = await Ledger.open(folder, {
-        gateway: settings.gateway,
-        maxFileBytes: settings.limits.ledgerFileBytes,
-        maxQueue: settings.limits.ledgerQueue,
-        onCommit: (records, bytes, tookMicros) => metrics.ledgerCommit(records, bytes, tookMicros),
-        onFailure: (fault) => {
-          metrics.ledgerFailures.add();
-          log.error({ code: fault.code, remedy: fault.entry.remedy }, fault.message);
-        },
-      });
-      const floor = await clockFloor(folder, options.acceptClock === true);
-      return new Gateway({ provision: provided, lock, log, metrics, store, registry, ledger, floor });
-    } catch (thrown) {
-      await store?.close();
-      lock.release();
-      throw thrown;
-    }
+  static async open(directory: string, options: GatewayOptions = {}): Promise<Gateway> {
+    return new Gateway(await openParts(directory, options));
   }
 
-  /** Opens the admin socket and the listeners. Throws SP_GATEWAY_LISTEN. */
+  /** Opens the admin socket and the listeners; the lead's resolves when all workers listen. Throws SP_GATEWAY_LISTEN. */
   async listen(): Promise<void> {
-    const { listen, limits } = this.#provision.settings;
     try {
-      await this.#admin.listen();
-      if (listen.metrics) {
-        this.#local = new LocalServer({ address: listen.metrics, metrics: this.#metrics, ready: () => this.#checks() });
+      await this.#crew.enlist(this.#duties());
+      const { listen, limits } = this.#provision.settings;
+      await this.#admin?.listen();
+      if (listen.metrics && this.#crew.worker === 0) {
+        const metrics = { render: () => this.#page() };
+        this.#local = new LocalServer({ address: listen.metrics, metrics, ready: () => this.#checks() });
         this.#addresses.metrics = await this.#local.listen();
       }
       if (listen.https) {
-        const passage = this.#passage();
+        const passage = passageOf(this.#gateParts(), () => this.#gate);
+        const address = await this.#crew.place(listen.https);
         this.#webSocket = new WebSocketListener({ listener: 'https', limits, passage });
         this.#https = new HttpsListener({
-          address: listen.https,
-          tls: this.#tls(),
+          address,
+          tls: this.#withTickets(listenerTls(this.#directory)),
           limits,
           passage,
           peerOf: (socket) => peerOf(socket, limits.certificateBytes),
           upgrader: this.#webSocket,
+          ...(this.#crew.counts && { elsewhere: this.#crew.counts }),
         });
         await this.#https.listen();
         this.#addresses.https = shown(this.#https.address());
+        this.#watch();
+        await this.#crew.serving({ ...address, port: this.#https.address().port });
       }
       this.#sweeping = setInterval(() => this.#sessions.closeUnadmitted(), EXPIRY_SWEEP_MS).unref();
-      this.#ready = true;
+      this.#ready = this.#closing === undefined;
     } catch (thrown) {
       await this.close();
       throw thrown;
     }
+  }
+
+  /** What others write to the registry takes effect here, whoever wrote it and whether or not we are told. */
+  #watch(): void {
+    this.#stopWatching = watchRegistry({
+      stamp: () => this.#store.stamp(),
+      refresh: async () => {
+        if ((await this.#registry.refresh()) > 0) this.#trustChanged();
+      },
+      onBlind: (fault) => {
+        this.log.error({ code: fault.code, error: fault }, 'the registry cannot be read');
+        // The lead makes every change itself; a follower would not hear of one.
+        if (this.#crew.worker > 0) process.nextTick(() => Promise.reject(fault));
+      },
+    });
   }
 
   /** Where it listens, by listener. */
@@ -176,8 +177,12 @@ export class Gateway {
    * decided anew, connections stay. Addresses (listen) wait for the next start.
    */
   reload(): Promise<Reloaded> {
-    // One after the other: each takes over the folder as it is when its turn comes.
-    const turn = this.#reloading.then(() => this.#reload());
+    return this.#inTurn(() => this.#reload());
+  }
+
+  /** One after the other: each takes over the folder as it is when its turn comes. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#reloading.then(work);
     this.#reloading = turn.catch(() => undefined);
     return turn;
   }
@@ -186,27 +191,19 @@ export class Gateway {
     const at = new Date().toISOString();
     try {
       if (this.#closing) throw new Fault('SP_GATEWAY_DRAINING');
-      const next = await provision(this.#directory);
-      // What can fail comes first; from here on nothing does.
-      this.#https?.setSecureContext(this.#tls());
-      this.#https?.setLimits(next.settings.limits);
-      this.#webSocket?.setLimits(next.settings.limits);
-      this.#forwarder.swap(next.settings);
-      const restart = changedAddresses(this.#provision.settings, next.settings);
-      this.#provision.keys.succeededBy(next.keys);
-      this.#provision = next;
-      this.#gate = this.#gateOf(next);
-      this.#metrics.policyRevision.set(next.revision);
-      for (const name of next.settings.upstreams.keys()) this.#metrics.upstreamRequests.declare(name);
-      await this.#registry.refresh();
-      const before = this.#sessions.size;
-      await this.#sessions.reconsiderAll();
-      const closed = Math.max(0, before - this.#sessions.size);
-      this.#lastReload = { at, ok: true, message: `revision ${next.revision}` };
-      this.log.info({ event: 'reload', revision: next.revision, closed }, 'reloaded');
-      return { revision: next.revision, reconsidered: before, closed, restart };
+      const restart = await this.#prepare();
+      await this.#crew.prepare(this.#prepared?.next.fingerprint ?? '');
+      // Every worker has tried it: from here on nothing fails.
+      const [own, others] = await Promise.all([this.#crew.commit(), this.#commit()]).then(([a, b]) => [b, a] as const);
+      const { revision } = this.#provision;
+      const sum = (of: (one: Decided) => number) => [own, ...others].reduce((total, one) => total + of(one), 0);
+      const decided = { reconsidered: sum((one) => one.reconsidered), closed: sum((one) => one.closed) };
+      this.#lastReload = { at, ok: true, message: `revision ${revision}` };
+      this.log.info({ event: 'reload', revision, closed: decided.closed }, 'reloaded');
+      return { revision, ...decided, restart };
     } catch (thrown) {
       const fault = Fault.from(thrown);
+      this.#prepared = undefined;
       this.#lastReload = { at, ok: false, message: fault.message };
       this.log.error(
         { code: fault.code, remedy: fault.entry.remedy, revision: this.#provision.revision },
@@ -214,6 +211,35 @@ export class Gateway {
       );
       throw fault;
     }
+  }
+
+  /** The first half of a reload, in which everything that can fail does. Returns the keys that wait for the next start. */
+  async #prepare(): Promise<string[]> {
+    const next = await provisionFor(this.#directory, this.#crew);
+    const tls = listenerTls(this.#directory);
+    HttpsListener.check(tls);
+    this.#prepared = { next, tls };
+    return waitingForRestart(this.#provision.settings, next.settings);
+  }
+
+  /** The second half. Settings first and at once: no message sees one part of the old and one of the new. */
+  async #commit(): Promise<Decided> {
+    if (!this.#prepared) throw new Fault('SP_GATEWAY_WORKER', 'There is nothing to take over.');
+    const { next, tls } = this.#prepared;
+    this.#prepared = undefined;
+    this.#https?.setSecureContext(this.#withTickets(tls));
+    this.#https?.setLimits(next.settings.limits);
+    this.#webSocket?.setLimits(next.settings.limits);
+    this.#forwarder.swap(next.settings);
+    this.#provision.keys.succeededBy(next.keys);
+    this.#provision = next;
+    this.#gate = gateOf(this.#gateParts(), next);
+    this.#metrics.policyRevision.set(next.revision);
+    for (const name of next.settings.upstreams.keys()) this.#metrics.upstreamRequests.declare(name);
+    await this.#registry.refresh();
+    const reconsidered = this.#sessions.size;
+    await this.#sessions.reconsiderAll();
+    return { reconsidered, closed: Math.max(0, reconsidered - this.#sessions.size) };
   }
 
   /** Stops accepting, lets what is under way end within limits.drainTimeoutMs, and closes everything in reverse. */
@@ -225,13 +251,18 @@ export class Gateway {
   async #close(): Promise<void> {
     this.#ready = false;
     clearInterval(this.#sweeping);
-    const drained = this.#https?.close(this.#provision.settings.limits.drainTimeoutMs);
+    const { drainTimeoutMs } = this.#provision.settings.limits;
+    const drained = this.#https?.close(drainTimeoutMs);
     // A WebSocket never ends by itself: its device is told to come back later.
     this.#sessions.closeWhere(({ protocol }) => protocol === 'websocket', 'draining');
     await drained;
     await this.#forwarder.close();
+    // The lead's last record says where the others' streams ended.
+    await this.#crew.lastCall(drainTimeoutMs);
+    this.#stopWatching();
     await this.#ledger.close();
-    await this.#admin.close();
+    await this.#crew.close();
+    await this.#admin?.close();
     await this.#local?.close();
     await this.#store.close();
     this.#lock.release();
@@ -240,78 +271,86 @@ export class Gateway {
     this.log.flush();
   }
 
-  #gateOf(provision: Provision): Gate {
-    return gateOf(
-      {
-        registry: this.#registry,
-        identifier: this.#identifier,
-        rates: this.#rates,
-        ledger: this.#ledger,
-        forwarder: this.#forwarder,
-        metrics: this.#metrics,
-        tally: this.#tally,
-        log: this.log,
-        reachableDevice: (id) => (this.#deviceAddress(id) ? this.#registry.byId(id) : undefined),
-      },
-      provision,
-    );
-  }
-
-  #passage(): Passage {
+  /** What gates and listeners are built of. */
+  #gateParts(): GateParts {
     return {
-      decisionId: () => randomUUIDv7(),
-      now: Date.now,
-      admit: (peer) => this.#identifier.admit(peer),
-      pass: (arrival) => pass(arrival, this.#gate),
-      reconsider: (arrival) => reconsider(arrival, this.#gate),
-      attend: (session) => {
-        const signOff = this.#sessions.attend(session);
-        this.#metrics.connections.add(1, session.protocol);
-        let open = true;
-        return () => {
-          if (open) this.#metrics.connections.add(-1, session.protocol);
-          open = false;
-          signOff();
-        };
-      },
-      drop: (reason, peer) => {
-        this.#metrics.drop(reason);
-        this.log.drop(reason, peer);
-      },
-      refuse: (code, decision, peer) => {
-        this.#metrics.refusal(code);
-        this.log.refusal(code, decision, peer);
-      },
+      registry: this.#registry,
+      identifier: this.#identifier,
+      sessions: this.#sessions,
+      rates: this.#rates,
+      ledger: this.#ledger,
+      forwarder: this.#forwarder,
+      metrics: this.#metrics,
+      tally: this.#tally,
+      log: this.log,
+      reachableDevice: (id) => (this.#deviceAddress(id) ? this.#registry.byId(id) : undefined),
     };
   }
 
   #operations(): Operations {
-    const trustChanged = () => {
-      try {
-        this.#https?.setSecureContext(this.#tls());
-      } catch (thrown) {
-        // The device is registered; what keeps its issuer from being trusted is the listener's own certificate.
-        this.log.error({ error: thrown }, 'the trusted authorities could not be read anew; run `sallyport doctor`');
-      }
-    };
     return {
       ...deviceOperations({
         registry: this.#registry,
         maxCertificateBytes: this.#provision.settings.limits.certificateBytes,
-        trustChanged,
-        connections: async () => (id) => this.#sessions.countOfDevice(id),
+        trustChanged: () => this.#trustChanged(),
+        changed: () => this.#crew.refresh(),
+        connections: async (device) => {
+          const others = await this.#crew.connections(device);
+          const elsewhere = (id: string) =>
+            this.#registry.keysOf(id).reduce((sum, key) => sum + (others.get(key) ?? 0), 0);
+          return (id) => this.#sessions.countOfDevice(id) + elsewhere(id);
+        },
       }),
-      status: async () => this.#status(),
+      status: async () => merged(this.#report(), await this.#crew.reports(), this.#workers()),
       reload: () => this.reload(),
     };
   }
 
-  #status(): StatusView {
+  #duties(): WorkerDuties {
+    const { name } = streamOf('', this.#crew.worker);
+    return {
+      prepare: async () => {
+        await this.#prepare();
+        return this.#prepared?.next.fingerprint ?? '';
+      },
+      commit: () => this.#commit(),
+      abandon: () => {
+        this.#prepared = undefined;
+      },
+      refresh: async () => {
+        if ((await this.#registry.refresh()) > 0) this.#trustChanged();
+      },
+      report: () => this.#report(),
+      page: () => this.#metrics.render(),
+      connections: (device) =>
+        device === undefined
+          ? this.#sessions.counts()
+          : this.#registry.keysOf(device).map((key) => [key, this.#sessions.countOf(key)] as const),
+      revision: () => this.#provision.fingerprint,
+      head: () => ({ stream: name, seq: this.#ledger.head.seq, hash: this.#ledger.head.hash }),
+      anchor: (heads) => this.#ledger.anchor(heads),
+      renewTickets: () => this.#trustChanged(),
+      inTurn: (work) => this.#inTurn(work),
+      reload: () => this.#reload(),
+    };
+  }
+
+  #trustChanged(): void {
+    try {
+      this.#https?.setSecureContext(this.#withTickets(listenerTls(this.#directory)));
+    } catch (thrown) {
+      // The device is registered; what keeps its issuer from being trusted is the listener's own certificate.
+      this.log.error({ error: thrown }, 'the trusted authorities could not be read anew; run `sallyport doctor`');
+    }
+  }
+
+  #report(): StatusView {
     const { settings, revision } = this.#provision;
     return statusView({
       gateway: settings.gateway,
       version: version(),
-      pid: process.pid,
+      // Of several workers none is the gateway: it is their supervisor that takes signals.
+      pid: this.#crew.of > 1 ? process.ppid : process.pid,
       ready: this.#ready,
       startedAt: this.#startedAt,
       revision,
@@ -327,12 +366,25 @@ export class Gateway {
     });
   }
 
-  #checks(): Record<string, boolean> {
-    return { listening: this.#ready, ledger: this.#ledger.failure === undefined };
+  #workers(): StatusView['workers'] {
+    return this.#crew.of > 1 ? this.#crew.pids.map(([worker, pid]) => ({ worker, pid })) : undefined;
   }
 
-  #tls() {
-    return listenerTls(this.#directory);
+  async #page(): Promise<string> {
+    const { live, ended } = await this.#crew.pages();
+    const own = this.#metrics.render();
+    return live.length + ended.length === 0 ? own : mergePages([own, ...live], ended);
+  }
+
+  async #checks(): Promise<Record<string, boolean>> {
+    const reports = await this.#crew.reports();
+    const ledger = this.#ledger.failure === undefined && reports.every((one) => one.ledger.healthy);
+    return { listening: this.#ready, ledger };
+  }
+
+  #withTickets(tls: TlsMaterial): TlsMaterial {
+    const ticketKeys = this.#crew.ticketKeys([tls.certificate, ...tls.clientAuthorities]);
+    return ticketKeys ? { ...tls, ticketKeys } : tls;
   }
 
   #deviceAddress(id: string) {
@@ -352,31 +404,10 @@ export class Gateway {
   }
 }
 
-interface Parts {
-  readonly provision: Provision;
-  readonly lock: DirectoryLock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly store: SqliteStore;
-  readonly registry: DeviceRegistry;
-  readonly ledger: Ledger;
-  /** A moment that has certainly passed, milliseconds since the epoch. */
-  readonly floor: number;
-}
-
-/** Addresses are bound at the start: what changed there waits for the next one, and is said. */
-function changedAddresses({ listen: before }: Settings, { listen: after }: Settings): string[] {
-  const of = (listen: Settings['listen'], name: 'https' | 'metrics') => JSON.stringify(listen[name]);
-  return (['https', 'metrics'] as const)
-    .filter((name) => of(before, name) !== of(after, name))
-    .map((name) => `listen.${name}`);
-}
-
-function peerOf(socket: TLSSocket, maxBytes: number): Peer {
-  const certificate = socket.getPeerX509Certificate();
-  if (!certificate) throw new Fault('SP_CERTIFICATE_INVALID', 'The peer has no certificate.');
-  const address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
-  return peerFromCertificate(certificate, address, maxBytes);
+/** What is ready to be taken over. */
+interface Prepared {
+  readonly next: Provision;
+  readonly tls: TlsMaterial;
 }
 
 function shown({ host, port }: { host: string; port: number }): string {

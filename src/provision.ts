@@ -2,7 +2,7 @@
  * Reads and checks everything in a gateway's folder, as `config check`, `run` and reload do: configuration, privacy rules,
  * keys, policy and what upstreams need. Starts nothing.
  */
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, type Hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Loaded, loadConfiguration } from './config/load.ts';
@@ -24,6 +24,8 @@ export interface Provision {
   readonly settings: Settings;
   /** Names policy, its data and the configuration: the same files give the same revision. */
   readonly revision: string;
+  /** As the revision, and what else workers must have in common: keys and certificate. For comparison among them alone. */
+  readonly fingerprint: string;
   readonly policy: ActivePolicy;
   readonly data: PolicyData;
   readonly keys: PrivacyKeys;
@@ -45,7 +47,8 @@ export async function provision(directory: string): Promise<Provision> {
   const loaded = loadConfiguration(directory);
   const { settings, source } = loaded;
   refuseBrokenRules(loaded);
-  const keys = PrivacyKeys.load(join(directory, 'keys', 'privacy.json'));
+  const keyFile = join(directory, 'keys', 'privacy.json');
+  const keys = PrivacyKeys.load(keyFile);
   const data = policyData(settings);
   const wasm = readPolicy(settings);
   const revision = createHash('sha256').update(source).update(wasm).update(data.json).digest('hex').slice(0, 12);
@@ -60,7 +63,7 @@ export async function provision(directory: string): Promise<Provision> {
     digests: DIGESTS,
     canaries,
   });
-  listenerTls(settings.directory);
+  const { certificate, key } = listenerTls(settings.directory);
   // Opens nothing: keys and certificates towards upstreams are read and must fit.
   await new UpstreamForwarder(settings, {
     keyOf,
@@ -68,7 +71,10 @@ export async function provision(directory: string): Promise<Provision> {
     deviceAddress: () => undefined,
     deviceTrust: () => undefined,
   }).close();
-  return { settings, revision, policy, data, keys };
+  const fingerprint = [revision, readFileSync(keyFile), certificate, key]
+    .reduce((hash: Hash, part) => hash.update(part), createHash('sha256'))
+    .digest('hex');
+  return { settings, revision, fingerprint, policy, data, keys };
 }
 
 /** The listener's certificate and key, and the authorities of devices. Throws SP_KEY_INVALID, which names the file. */

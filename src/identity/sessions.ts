@@ -47,6 +47,11 @@ export class LiveSessions {
     return this.#byKey.get(key)?.size ?? 0;
   }
 
+  /** Keys with open sessions, and how many. */
+  counts(): (readonly [key: string, sessions: number])[] {
+    return [...this.#byKey].map(([key, sessions]) => [key, sessions.size]);
+  }
+
   /** Of a device under all its keys. */
   countOfDevice(id: string): number {
     return this.#ports.keysOf(id).reduce((sum, key) => sum + this.countOf(key), 0);

@@ -14,7 +14,7 @@ export interface LocalServerOptions {
   /** Further names that monitoring may use for this machine, lowercase. */
   readonly hostnames?: readonly string[];
   /** What must be well to serve. */
-  readonly ready: () => Readonly<Record<string, boolean>>;
+  readonly ready: () => Readonly<Record<string, boolean>> | Promise<Readonly<Record<string, boolean>>>;
   readonly metrics: { render(): string | Promise<string> };
 }
 
@@ -122,8 +122,8 @@ export class LocalServer {
     }
   }
 
-  #ready(): Answer {
-    const checks = this.#options.ready();
+  async #ready(): Promise<Answer> {
+    const checks = await this.#options.ready();
     const ready = Object.values(checks).every((well) => well);
     return { status: ready ? 200 : 503, type: 'application/json', text: `${JSON.stringify({ ready, checks })}\n` };
   }

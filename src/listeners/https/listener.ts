@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import type { Address, Limits } from '../../config/settings.ts';
 import type { Passage } from '../../exchange/gate.ts';
 import type { Peer } from '../../exchange/peer.ts';
@@ -55,6 +55,11 @@ export class HttpsListener {
     this.#devices = new Tally(options.elsewhere);
     this.#server = this.#create();
     this.#takeOver();
+  }
+
+  /** Throws SP_CERTIFICATE_INVALID if the material cannot be used. */
+  static check(tls: TlsMaterial): void {
+    orCertificateFault(() => createSecureContext(secureContext(tls)));
   }
 
   /** Throws SP_GATEWAY_LISTEN. */
