@@ -149,7 +149,6 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   'node:http': ['listeners/', 'upstreams/', 'admin/', 'telemetry/local-server.ts', 'demo/', 'cli/'],
   'node:https': ['listeners/', 'upstreams/', 'demo/'],
   'node:dgram': ['dtls/net/'],
-  undici: ['upstreams/'],
   ws: ['websocket/', 'listeners/websocket/', 'upstreams/', 'demo/'],
   // Keys and digests belong to those who own a secret or a proof.
   'node:crypto': [

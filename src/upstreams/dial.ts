@@ -16,7 +16,7 @@ export interface Origin {
   /** Without brackets around an IPv6 address. */
   readonly host: string;
   readonly port: number;
-  /** As undici and `Host` want it, e.g. `https://ingest.example.com:8443`. */
+  /** E.g. `https://ingest.example.com:8443`. */
   readonly url: string;
 }
 
@@ -57,7 +57,7 @@ export function dialler(origin: Origin, tls: UpstreamTls | undefined, connectTim
     const timer = setTimeout(late, connectTimeoutMs);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-    // Stays for good: an error after `done` is undici's to see, but one that nobody hears would end the process.
+    // Stays for good: an error after `done` is told by `close`, but one that nobody hears would end the process.
     socket.on('error', (error) => finish((secured && tls?.refusalOf(error, secured)) ?? error));
     socket.once('close', () =>
       finish(new Fault('SP_UPSTREAM_UNREACHABLE', 'The upstream closed during the handshake.')),

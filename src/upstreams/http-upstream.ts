@@ -1,6 +1,6 @@
 /**
- * What the forwarder asks of an HTTP upstream, whoever writes the bytes: undici now (undici-upstream.ts), a writer of our
- * own later. Only a Sealed goes in, only a bounded and checked Reply comes out.
+ * What the forwarder asks of an HTTP upstream, whoever writes the bytes (http1-upstream.ts). Only a Sealed goes in, only a
+ * bounded and checked Reply comes out.
  */
 import type { Reply } from '../exchange/message.ts';
 import type { Sealed } from '../exchange/sealed.ts';

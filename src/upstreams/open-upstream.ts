@@ -3,8 +3,8 @@ import type { Limits, UpstreamSettings } from '../config/settings.ts';
 import { Fault } from '../faults/fault.ts';
 import { type Dial, dialler, type Origin, parseOrigin } from './dial.ts';
 import type { HttpUpstream } from './http-upstream.ts';
+import { Http1Upstream } from './http1-upstream.ts';
 import { type DeviceTrust, type KeyOf, UpstreamTls } from './tls.ts';
-import { UndiciUpstream } from './undici-upstream.ts';
 import { WebSocketUpstream } from './websocket.ts';
 
 /** One upstream, spoken to in two ways over connections that are made alike. */
@@ -55,7 +55,7 @@ function upstream(
 ): Upstream {
   const { name, timeoutMs } = settings;
   return {
-    http: new UndiciUpstream(settings, origin, dial, limits, now),
+    http: new Http1Upstream(settings, origin, dial, limits, now),
     webSocket: new WebSocketUpstream({ name, origin, dial, timeoutMs, limits }),
   };
 }

@@ -19,7 +19,7 @@ export class RequestStream {
     this.#declared = body.length;
     this.#maxBytes = maxBytes;
     this.readable = Readable.from(this.#pieces(), { objectMode: false });
-    // undici listens while it writes; an error after an early answer would otherwise end the process.
+    // The lane listens while it writes; an error after an early answer would otherwise end the process.
     this.readable.on('error', () => undefined);
   }
 

@@ -20,7 +20,7 @@ export interface RequestHead {
 export function requestHead(message: Message, decision: string): RequestHead {
   const { verb, path, query, contentType } = message;
   if (!METHODS.has(verb)) throw new Fault('SP_HTTP_METHOD');
-  // A second slash would be an authority to some readers; undici would even take `http://…` for a target.
+  // A second slash would be an authority to some readers.
   if (!CLEAN_PATH.test(path) || !CLEAN_QUERY.test(query)) throw new Fault('SP_HTTP_TARGET');
   const headers = [DECISION, decision, 'accept-encoding', 'identity'];
   let fullContentType: string | undefined;

@@ -1,8 +1,7 @@
 /**
- * Judges the head of an upstream's response (RFC 9110 section 15, RFC 9112 section 6) after llhttp parsed it. llhttp as
- * undici runs it refuses obs-fold, bare LF and CR, NUL, spaces around names, signs and overflows in lengths; measured, it
- * lets through: statuses 000-099 and 600-999, any transfer coding, a repeated one, a body without a length, hundreds of
- * fields. Those end here. Whatever is not in PASSED_DOWN does not reach the device.
+ * Judges the head of an upstream's response (RFC 9110 section 15, RFC 9112 section 6) after response-parser.ts has read it:
+ * statuses below 200 and above 599, any transfer coding but one chunked, a body without a length, hundreds of fields end
+ * here. Whatever is not in PASSED_DOWN does not reach the device.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Limits } from '../config/settings.ts';

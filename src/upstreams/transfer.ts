@@ -1,8 +1,7 @@
 /**
- * One request on its way to an upstream and its answer on the way back, as undici's handler. It settles exactly once: with
- * a Reply, or with a Fault by whoever is first of upstream, deadline and device. After that it only waits to be let go.
+ * One request on its way to an upstream and its answer on the way back. It settles exactly once: with a Reply, or with a
+ * Fault by whoever is first of upstream, deadline and device; then its lane is free.
  */
-import type { Dispatcher } from 'undici';
 import type { Limits } from '../config/settings.ts';
 import type { Reply } from '../exchange/message.ts';
 import { Fault } from '../faults/fault.ts';
@@ -10,21 +9,20 @@ import type { Ticket } from './circuit-breaker.ts';
 import { RequestStream } from './request-body.ts';
 import type { RequestHead } from './request-head.ts';
 import { ResponseBody } from './response-body.ts';
-import { judgeResponse, type ResponseHead } from './response-head.ts';
+import { judgeResponse, type RawResponseHead, type ResponseHead } from './response-head.ts';
+import type { ResponseReader } from './response-parser.ts';
 import { upstreamFault } from './upstream-fault.ts';
 
-/** Who dispatches transfers: UndiciUpstream. */
+/** Who dispatches transfers: Http1Upstream. */
 export interface TransferOwner {
   readonly name: string;
   readonly limits: Limits;
   /** The promise has its end; `fault` is undefined for an answer. Once. */
   settled(transfer: Transfer, fault: Fault | undefined): void;
-  /** undici ended a transfer before its first byte was written: true if it is dispatched again. */
-  failedUnsent(transfer: Transfer, error: Error): boolean;
-  /** undici holds the transfer no longer. Once. */
-  released(transfer: Transfer): void;
-  /** Called after the answer's last byte was parsed, with whatever came along behind it: what is wrong, if anything. */
-  trailing(transfer: Transfer): Fault | undefined;
+  /** It ended before its first byte was written: true if it is dispatched again. */
+  failedUnsent(transfer: Transfer, error: unknown): boolean;
+  /** It is over for the lane as well, if it has one: `cut` if the lane does not know yet. Once. */
+  released(transfer: Transfer, cut: boolean): void;
 }
 
 export interface TransferRequest {
@@ -38,22 +36,20 @@ export interface TransferRequest {
   readonly timeoutMs: number;
 }
 
-export class Transfer implements Dispatcher.DispatchHandler {
+export class Transfer implements ResponseReader {
   readonly device: string;
   readonly streamed: boolean;
   readonly ticket: Ticket;
-  readonly options: Dispatcher.DispatchOptions;
+  readonly request: TransferRequest;
   readonly #owner: TransferOwner;
-  readonly #request: TransferRequest;
   readonly #resolve: (reply: Reply) => void;
   readonly #reject: (fault: Fault) => void;
   readonly #timer: NodeJS.Timeout;
-  #controller: Dispatcher.DispatchController | undefined;
   #head: ResponseHead | undefined;
   #body: ResponseBody | undefined;
   #interim = 0;
-  #fault: Fault | undefined;
   #settled = false;
+  #started = false;
   #sent = false;
   attempts = 0;
 
@@ -63,22 +59,14 @@ export class Transfer implements Dispatcher.DispatchHandler {
     resolve: (reply: Reply) => void,
     reject: (fault: Fault) => void,
   ) {
-    const { device, head, body, contentLength, ticket, signal, timeoutMs } = request;
+    const { device, body, ticket, signal, timeoutMs } = request;
     this.#owner = owner;
-    this.#request = request;
+    this.request = request;
     this.#resolve = resolve;
     this.#reject = reject;
     this.device = device;
     this.streamed = body instanceof RequestStream;
     this.ticket = ticket;
-    const { headers } = head;
-    if (contentLength !== undefined) headers.push('content-length', String(contentLength));
-    this.options = {
-      method: head.method,
-      path: head.target,
-      headers,
-      body: body instanceof RequestStream ? body.readable : (body ?? null),
-    };
     this.#timer = setTimeout(Transfer.#late, timeoutMs, this);
     signal.addEventListener('abort', this);
   }
@@ -89,12 +77,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
 
   /** True from the moment before the first byte was written. */
   get started(): boolean {
-    return this.#controller !== undefined;
-  }
-
-  /** True once a final response's head was accepted. */
-  get answered(): boolean {
-    return this.#head !== undefined;
+    return this.#started;
   }
 
   /** The device left. */
@@ -106,11 +89,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
   stop(fault: Fault): void {
     if (this.#settled) return;
     this.#settle(fault);
-    this.#controller?.abort(fault);
+    this.#owner.released(this, true);
   }
 
   static #late(this: void, transfer: Transfer): void {
-    const { body } = transfer.#request;
+    const { body } = transfer.request;
     const slowDevice = body instanceof RequestStream && body.waitsForDevice;
     // A device that dribbles its body must not open the circuit for all the others.
     transfer.stop(
@@ -123,63 +106,51 @@ export class Transfer implements Dispatcher.DispatchHandler {
     return { upstream: this.#owner.name, stage };
   }
 
-  // --- undici's side. What is thrown in these comes back in onResponseError, and the connection is destroyed.
+  // --- The lane's side.
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Nobody waits for it any more: it ends here, before its first byte.
-    if (this.#settled) controller.abort(this.#fault ?? new Fault('SP_EXCHANGE_CANCELLED'));
-    else this.#controller = controller;
+  /** The moment before its first byte. */
+  onStart(): void {
+    this.#started = true;
   }
 
-  onRequestSent(): void {
+  onSent(): void {
     this.#sent = true;
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2],
-    reason?: string,
-  ): void {
-    const { limits } = this.#owner;
-    if (status >= 100 && status < 200) {
-      // 101 was not asked for. Early hints are let pass by, but not for ever.
-      if (status === 101 || ++this.#interim > MAX_INTERIM_RESPONSES) {
-        throw new Fault('SP_UPSTREAM_RESPONSE', undefined, { details: { what: `status ${status}` } });
-      }
-      return;
+  onInterim(status: number): void {
+    // Neither 100 nor 101 was asked for. Early hints are let pass by, but not for ever.
+    if (status <= 101 || ++this.#interim > MAX_INTERIM_RESPONSES) {
+      throw new Fault('SP_UPSTREAM_RESPONSE', undefined, { details: { what: `status ${status}` } });
     }
-    const fields = (controller.rawHeaders as unknown[] | undefined)?.length ?? 0;
-    const raw = { status, reason: reason ?? '', headers, fields: fields / 2 };
-    this.#head = judgeResponse(raw, this.#request.head.method, limits);
-    this.#body = new ResponseBody(this.#head.bodiless ? 0 : limits.responseBytes);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, piece: Uint8Array): void {
+  onHead(raw: RawResponseHead): ResponseHead {
+    const { limits } = this.#owner;
+    const head = judgeResponse(raw, this.request.head.method, limits);
+    this.#head = head;
+    this.#body = new ResponseBody(head.bodiless ? 0 : limits.responseBytes);
+    return head;
+  }
+
+  onContent(piece: Uint8Array): void {
     this.#body?.add(piece);
   }
 
-  onResponseEnd(): void {
-    // The parser is still inside its chunk; what it makes of the bytes behind this answer shows when it returns.
-    queueMicrotask(() => this.#complete());
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  /** The answer is whole. */
+  onEnd(): void {
     if (!this.#settled) {
-      if (!this.started && this.#owner.failedUnsent(this, error)) return;
-      this.#settle(upstreamFault(error, this.started, this.#owner.name));
-    }
-    this.#owner.released(this);
-  }
-
-  #complete(): void {
-    if (!this.#settled) {
-      const fault = this.#owner.trailing(this);
-      if (fault) this.#settle(fault);
-      else if (this.#head && this.#body) this.#answer(this.#head, this.#body);
+      if (this.#head && this.#body) this.#answer(this.#head, this.#body);
       else this.#settle(new Fault('SP_INTERNAL', 'A response ended that never began.'));
     }
-    this.#owner.released(this);
+    this.#owner.released(this, false);
+  }
+
+  /** It came to nothing: no connection, a broken one, or an answer that is refused. */
+  onError(thrown: unknown): void {
+    if (this.#settled) return;
+    if (!this.#started && this.#owner.failedUnsent(this, thrown)) return;
+    this.#settle(upstreamFault(thrown, this.#started, this.#owner.name));
+    this.#owner.released(this, false);
   }
 
   #answer(head: ResponseHead, body: ResponseBody): void {
@@ -190,7 +161,6 @@ export class Transfer implements Dispatcher.DispatchHandler {
   }
 
   #settle(fault: Fault): void {
-    this.#fault = fault;
     this.#close();
     this.#reject(fault);
     this.#owner.settled(this, fault);
@@ -199,7 +169,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
   #close(): void {
     this.#settled = true;
     clearTimeout(this.#timer);
-    const { signal, body } = this.#request;
+    const { signal, body } = this.request;
     signal.removeEventListener('abort', this);
     if (body instanceof RequestStream) body.readable.destroy();
   }

@@ -1,4 +1,4 @@
-/** What undici, OpenSSL and the system call an error, as a code of the catalogue. The text is for the operator's log only. */
+/** What OpenSSL and the system call an error, as a code of the catalogue. The text is for the operator's log only. */
 import { Fault } from '../faults/fault.ts';
 
 /**
@@ -11,19 +11,6 @@ export function upstreamFault(error: unknown, started: boolean, upstream: string
   const options = { cause: error, details: { upstream, reason: codeOf(error) } };
   if (!started) return new Fault('SP_UPSTREAM_UNREACHABLE', undefined, options);
   switch (codeOf(error)) {
-    case 'UND_ERR_HEADERS_OVERFLOW':
-      return new Fault(
-        'SP_UPSTREAM_TOO_LARGE',
-        'The header section is larger than limits.responseHeaderBytes.',
-        options,
-      );
-    case 'UND_ERR_RES_EXCEEDED_MAX_SIZE':
-      return new Fault('SP_UPSTREAM_TOO_LARGE', undefined, options);
-    case 'UND_ERR_INVALID_ARG':
-    case 'ERR_ASSERTION':
-      // Ours: the head is checked before undici sees it. A hostile status (000, 099) is refused before undici asserts it.
-      return new Fault('SP_INTERNAL', undefined, options);
-    case 'UND_ERR_SOCKET':
     case 'ECONNRESET':
     case 'EPIPE':
       return new Fault('SP_UPSTREAM_RESPONSE', 'The upstream closed before its answer was complete.', options);
@@ -42,4 +29,4 @@ function codeOf(error: unknown): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }
 
-const PASSING: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+const PASSING: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE']);

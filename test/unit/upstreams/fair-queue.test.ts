@@ -3,7 +3,7 @@ import { DEFAULT_LIMITS } from '../../../src/config/settings.ts';
 import { type Dial, dialler, parseOrigin } from '../../../src/upstreams/dial.ts';
 import { FairQueue, WAITING_PER_CONNECTION, WAITING_PER_DEVICE } from '../../../src/upstreams/fair-queue.ts';
 import type { HttpUpstream } from '../../../src/upstreams/http-upstream.ts';
-import { UndiciUpstream } from '../../../src/upstreams/undici-upstream.ts';
+import { Http1Upstream } from '../../../src/upstreams/http1-upstream.ts';
 import { openTo, upstreamSettings } from './http-settings.ts';
 import { faultCode, RawServer, response, type Script, until } from './raw-server.ts';
 import { sealedMessage, type Wanted } from './sealed-message.ts';
@@ -91,7 +91,7 @@ it('a device that holds its share does not get the probe of an open circuit, to 
     else dialler(origin, undefined, 1_000)(done);
   };
   const settings = { ...upstreamSettings(origin.url), timeoutMs: 20_000 };
-  const upstream = new UndiciUpstream(settings, origin, dial, DEFAULT_LIMITS, Date.now);
+  const upstream = new Http1Upstream(settings, origin, dial, DEFAULT_LIMITS, Date.now);
   opened.push(upstream, server);
   const leave = new AbortController();
   const stream = faultCode(send(upstream, { ...slowStream(leave.signal), device: 'camera' }));

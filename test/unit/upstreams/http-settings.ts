@@ -1,9 +1,9 @@
 /** Settings for an upstream in tests. */
 import { DEFAULT_LIMITS, type Limits, type UpstreamSettings } from '../../../src/config/settings.ts';
 import { dialler, parseOrigin } from '../../../src/upstreams/dial.ts';
+import { Http1Upstream } from '../../../src/upstreams/http1-upstream.ts';
 import { openUpstream, type Upstream } from '../../../src/upstreams/open-upstream.ts';
 import { UpstreamTls } from '../../../src/upstreams/tls.ts';
-import { UndiciUpstream } from '../../../src/upstreams/undici-upstream.ts';
 import { keyOf } from './certificates.ts';
 
 export function upstreamSettings(url: string, over: Partial<UpstreamSettings> = {}): UpstreamSettings {
@@ -19,9 +19,9 @@ export function openTo(
 }
 
 /** Connects to `url` and expects `host` there: as if the name had resolved to that address. */
-export function openAs(host: string, url: string, over: Partial<UpstreamSettings> = {}): UndiciUpstream {
+export function openAs(host: string, url: string, over: Partial<UpstreamSettings> = {}): Http1Upstream {
   const settings = upstreamSettings(url, over);
   const origin = parseOrigin(url, false);
   const tls = UpstreamTls.forUpstream(settings, host, keyOf);
-  return new UndiciUpstream(settings, origin, dialler(origin, tls, 1_000), DEFAULT_LIMITS, Date.now);
+  return new Http1Upstream(settings, origin, dialler(origin, tls, 1_000), DEFAULT_LIMITS, Date.now);
 }

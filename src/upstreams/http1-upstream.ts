@@ -1,6 +1,6 @@
 /**
- * An HTTP upstream over undici: a few lanes (connections), a fair and bounded queue before them, a circuit breaker before
- * that. A message is written at most once, whatever its method: it is tried again only if undici never began to write it.
+ * An HTTP/1.1 upstream: a few lanes (connections), a fair and bounded queue before them, a circuit breaker before that. A
+ * message is written at most once, whatever its method: it is tried again only if no connection was made for it.
  */
 import type { Limits, UpstreamSettings } from '../config/settings.ts';
 import type { Reply } from '../exchange/message.ts';
@@ -17,7 +17,7 @@ import { requestHead } from './request-head.ts';
 import { Transfer, type TransferOwner, type TransferRequest } from './transfer.ts';
 import { isPassing } from './upstream-fault.ts';
 
-export class UndiciUpstream implements HttpUpstream, TransferOwner {
+export class Http1Upstream implements HttpUpstream, TransferOwner {
   readonly name: string;
   readonly limits: Limits;
   readonly #origin: Origin;
@@ -153,22 +153,29 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
     }
   }
 
-  failedUnsent(transfer: Transfer, error: Error): boolean {
+  failedUnsent(transfer: Transfer, error: unknown): boolean {
     const lane = this.#lanes.get(transfer);
     if (lane === undefined || transfer.attempts > RETRIES_UNSENT || !isPassing(error)) return false;
-    // Not from within: undici is still busy with the failure.
     setImmediate(() => {
-      if (transfer.settled) this.released(transfer);
-      else this.#dispatch(transfer, lane);
+      if (!transfer.settled) this.#dispatch(transfer, lane);
     });
     return true;
   }
 
-  released(transfer: Transfer): void {
+  released(transfer: Transfer, cut: boolean): void {
     const lane = this.#lanes.get(transfer);
     if (lane === undefined) return;
+    if (cut) {
+      lane.cut();
+      // Others may reach their deadline in this very moment: what only waited is not to be sent for that.
+      setImmediate(() => this.#free(transfer, lane));
+    } else {
+      this.#free(transfer, lane);
+    }
+  }
+
+  #free(transfer: Transfer, lane: Lane): void {
     this.#lanes.delete(transfer);
-    lane.release();
     this.#idle.push(lane);
     this.#queue.release(transfer);
     // More than one, if the lane was not what they waited for but this device's share or a stream's place.
@@ -178,10 +185,6 @@ export class UndiciUpstream implements HttpUpstream, TransferOwner {
       this.#dispatch(next, this.#freeLane());
     }
     if (this.#lanes.size === 0) this.#drained?.();
-  }
-
-  trailing(transfer: Transfer): Fault | undefined {
-    return this.#lanes.get(transfer)?.trailing();
   }
 
   #note(fault: Fault): Fault {
