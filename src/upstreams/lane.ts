@@ -37,7 +37,7 @@ export class Lane {
     this.#transfer = transfer;
     this.#written = false;
     const socket = this.#socket;
-    if (socket !== undefined && socket.writable && performance.now() < this.#freshUntilMs) {
+    if (socket?.writable && performance.now() < this.#freshUntilMs) {
       this.#write(transfer, socket);
       return;
     }
