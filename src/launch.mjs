@@ -6,12 +6,15 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { constants } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const NEEDED_MAJOR = 26;
 const EXIT_USAGE = 2;
+/** Of the processors that `workers: auto` uses: more wait for one disk. */
+const MOST_WORKERS = 8;
+const MAX_CONFIGURATION_BYTES = 262_144;
 
 /** The project's folder: where package.json is. */
 const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
@@ -21,7 +24,13 @@ prepare();
 if (args[0] === '--prepare') process.exit(0);
 // Node keeps what it compiled: half the start-up time. Only Node itself writes there, also under the permission model.
 process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'sallyport');
-handOver(nodePath(), [...flags(args), entry(), ...withRealDirectory(args)]);
+const of = await workersOf(args);
+if (of === 1) handOver(nodePath(), [...flags(args), entry(), ...withRealDirectory(args)]);
+else {
+  const { supervise } = await import('./supervisor.mjs');
+  const words = [entry(), ...withRealDirectory(args)];
+  process.exitCode = await supervise({ program: nodePath(), flags: flags(args), words, of, above: npmAbove() });
+}
 
 /** Installs the locked dependencies if they are absent or older than the lockfile. Nothing to do in a packaged image. */
 function prepare() {
@@ -112,6 +121,38 @@ function flags(command) {
     ...[...read, ...parts.map((part) => join(directory, part)), ...write].map((path) => `--allow-fs-read=${path}`),
     ...write.map((path) => `--allow-fs-write=${path}`),
   ];
+}
+
+/**
+ * How many processes `run` needs: --workers, else the configuration's `workers`. One for every doubt: that one then says
+ * what is wrong with the command or the configuration.
+ */
+async function workersOf(command) {
+  const { name, directory } = commandAndDirectory(command);
+  const rest = withoutDirectory(command).filter((word) => !['run', '--json', '--accept-clock'].includes(word));
+  const asked = /^--workers(?:=|$)/.test(rest[0] ?? '') ? (rest[0].split('=')[1] ?? rest[1]) : undefined;
+  const known = rest.length === (asked === undefined ? 0 : rest[0].includes('=') ? 1 : 2);
+  if (name !== 'run' || !known) return 1;
+  const wanted = asked ?? (await configuredWorkers(join(directory, 'sallyport.yaml')));
+  const count = wanted === 'auto' ? Math.min(MOST_WORKERS, availableParallelism()) : Number(wanted);
+  if (!Number.isInteger(count) || count < 1 || count > 64) return 1;
+  if (count === 1 || process.platform === 'linux') return count;
+  if (wanted !== 'auto') {
+    process.stderr.write('sallyport: several workers share a port as Linux does it; here one process serves.\n');
+  }
+  return 1;
+}
+
+async function configuredWorkers(file) {
+  try {
+    const text = statSync(file).size > MAX_CONFIGURATION_BYTES ? '' : readFileSync(file, 'utf8');
+    if (!text.includes('workers')) return 'auto';
+    const { parseDocument } = await import('yaml');
+    const document = parseDocument(text, { uniqueKeys: false });
+    return document.errors.length > 0 ? 1 : (document.get('workers') ?? 'auto');
+  } catch {
+    return 1;
+  }
 }
 
 /** The permissions are for the real path of the folder, so `run` is told that one. */

@@ -1,19 +1,36 @@
 /** `sallyport run`: the gateway in the foreground. SIGTERM and Ctrl-C drain, SIGHUP reloads. Under --permission (launch.mjs). */
-import type { Command } from 'commander';
+import { writeSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { socketPath } from '../admin/socket.ts';
 import { Fault } from '../faults/fault.ts';
 import { Gateway } from '../gateway.ts';
 import { sealDatabases } from '../store/seal-databases.ts';
+import { ALONE, type Crew } from '../workers/crew.ts';
+import { Follower } from '../workers/follower.ts';
+import { Lead } from '../workers/lead.ts';
+import { MAX_WORKERS, type Role, roleOf } from '../workers/role.ts';
 import { answering, EXIT } from './command.ts';
 import { paint } from './terminal.ts';
 
 /** How often the process that started us is looked for, when it could not become us. */
 const LAUNCHER_CHECK_MS = 250;
+/** The pipe to the supervisor: one byte says that this worker serves. */
+const READY_DESCRIPTOR = 3;
+
+interface RunOptions {
+  readonly acceptClock?: boolean;
+  readonly workers?: string;
+  readonly worker?: string;
+}
 
 export function registerRun(root: Command): void {
   root
     .command('run')
     .description('run the gateway of this folder until SIGTERM or Ctrl-C')
     .option('--accept-clock', 'believe the clock although the ledger has records of a later time')
+    .option('--workers <count>', 'processes that serve; `workers` of the configuration when left out')
+    // Said by the supervisor to each of several processes.
+    .addOption(new Option('--worker <role>').hideHelp())
     .addHelpText(
       'after',
       `
@@ -21,29 +38,65 @@ Runs under Node’s permission model: it reads the folder (without ca/key.pem an
 and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; SIGHUP takes over a changed configuration.`,
     )
     .action(
-      answering<{ acceptClock?: boolean }>(async ({ directory, json }, _, { acceptClock = false }) => {
+      answering<RunOptions>(async ({ directory, json }, _, { acceptClock = false, workers, worker }) => {
         if (process.permission === undefined) throw new Fault('SP_GATEWAY_PERMISSIONS');
+        assertCount(workers);
+        const role = worker === undefined ? undefined : roleOf(worker);
         const started = performance.now();
-        const gateway = await Gateway.open(directory, { acceptClock });
+        let gateway: Gateway | undefined;
+        // Not before there is one: nothing is open then.
+        const launcherGone = Promise.withResolvers<void>();
+        watchLauncher(() => (gateway ? launcherGone.resolve() : process.exit(EXIT.no)));
+        gateway = await Gateway.open(directory, { acceptClock, crew: crewOf(role, directory, () => gateway) });
+        const running = gateway;
         sealDatabases();
         const stopped = new Promise<void>((done) => {
-          watchSignals(gateway, done);
-          watchLauncher(() => void gateway.close().then(done));
+          watchSignals(running, role, done);
+          void launcherGone.promise.then(() => running.close()).then(done);
         });
-        process.on('uncaughtException', (thrown) => fatal(gateway, thrown));
-        process.on('unhandledRejection', (thrown) => fatal(gateway, thrown));
-        await gateway.listen();
-        announce(gateway, json, performance.now() - started);
+        process.on('uncaughtException', (thrown) => fatal(running, thrown));
+        process.on('unhandledRejection', (thrown) => fatal(running, thrown));
+        await running.listen();
+        if (role) tellSupervisor();
+        if (!role || role.worker === 0) announce(running, json, performance.now() - started, role?.of);
         await stopped;
         return undefined;
       }),
     );
 }
 
-function announce(gateway: Gateway, json: boolean, tookMs: number): void {
+function assertCount(workers: string | undefined): void {
+  if (workers === undefined || workers === 'auto') return;
+  const count = Number(workers);
+  if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return;
+  throw new Fault('SP_USAGE', `--workers: auto or a number from 1 to ${MAX_WORKERS}.`);
+}
+
+function crewOf(role: Role | undefined, directory: string, gateway: () => Gateway | undefined): Crew {
+  if (!role) return ALONE;
+  const path = socketPath(directory, 'workers.sock');
+  if (role.worker > 0) {
+    const onBroken = (fault: Fault) => void process.nextTick(() => Promise.reject(fault));
+    return new Follower({ role, path, onBroken });
+  }
+  const onChange = (event: 'worker-joined' | 'worker-gone', other: number, pid: number) =>
+    gateway()?.log.info({ event, other, pid }, event === 'worker-joined' ? 'a worker joined' : 'a worker is gone');
+  return new Lead({ role, path, onChange });
+}
+
+function tellSupervisor(): void {
+  try {
+    writeSync(READY_DESCRIPTOR, 'r');
+  } catch {
+    // It is gone: watchLauncher sees to the rest.
+  }
+}
+
+function announce(gateway: Gateway, json: boolean, tookMs: number, workers = 1): void {
   const { addresses } = gateway;
   if (json || !process.stdout.isTTY) {
-    gateway.log.info({ event: 'ready', tookMs: Math.round(tookMs), ...addresses }, 'ready');
+    const several = workers > 1 && { workers };
+    gateway.log.info({ event: 'ready', tookMs: Math.round(tookMs), ...several, ...addresses }, 'ready');
     return;
   }
   const lines = Object.entries(addresses).map(([name, address]) => `${name} ${address}`);
@@ -53,7 +106,7 @@ function announce(gateway: Gateway, json: boolean, tookMs: number): void {
   );
 }
 
-function watchSignals(gateway: Gateway, done: () => void): void {
+function watchSignals(gateway: Gateway, role: Role | undefined, done: () => void): void {
   let stopping = false;
   const stop = () => {
     // A second signal means: now.
@@ -62,8 +115,10 @@ function watchSignals(gateway: Gateway, done: () => void): void {
     void gateway.close().then(done);
   };
   process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  // Ctrl-C reaches every process of the terminal; the supervisor tells its workers in its own words, once.
+  process.on('SIGINT', role ? () => {} : stop);
   process.on('SIGHUP', () => {
+    if (role && role.worker > 0) return;
     // A broken configuration changes nothing; reload() has logged why.
     void gateway.reload().catch(() => undefined);
   });

@@ -23,7 +23,7 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
 ]);
 
 /** Names that the line itself uses. */
-const TAKEN: ReadonlySet<string> = new Set(['level', 'time', 'msg', 'gateway']);
+const TAKEN: ReadonlySet<string> = new Set(['level', 'time', 'msg', 'gateway', 'worker']);
 
 /** The fields of a line: an object without prototype. Never throws. */
 export function logFields(fields: Readonly<Record<string, unknown>>): Record<string, LogValue> {

@@ -54,7 +54,13 @@ export interface FollowerDuties {
 /** What a follower may ask of the lead. */
 export interface LeadDuties {
   /** Resolves when the lead listens. A follower that serves already says where. */
-  join(value: { readonly worker: number; readonly pid: number; readonly address?: Address }): Promise<Address>;
+  join(value: {
+    readonly worker: number;
+    readonly pid: number;
+    /** Who started it. Workers of a second gateway, which is about to be refused, do not belong here. */
+    readonly supervisor: number;
+    readonly address?: Address;
+  }): Promise<Address>;
   /** From the answer on the follower takes part in everything. */
   enlist(value: { readonly revision: string; readonly head: StreamHead }): Promise<{
     readonly revision: string;

@@ -105,7 +105,7 @@ export class Follower implements Crew {
       const { worker } = this;
       this.#address = await channel.ask(
         'join',
-        { worker, pid: process.pid, ...(address && { address }) },
+        { worker, pid: process.pid, supervisor: process.ppid, ...(address && { address }) },
         JOIN_TIMEOUT_MS,
       );
       this.#channel = channel;

@@ -181,7 +181,8 @@ export class Lead implements Crew {
       return member;
     };
     const duties: LeadDuties = {
-      join: async ({ worker, pid, address }) => {
+      join: async ({ worker, pid, supervisor, address }) => {
+        if (supervisor !== process.ppid) throw new Fault('SP_GATEWAY_WORKER', 'A worker of another gateway.');
         if (address) this.#known.resolve(address);
         const place = await this.#address.promise;
         member = { worker, pid, channel, enlisted: false, page: undefined };
