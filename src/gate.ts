@@ -1,6 +1,7 @@
 /** What a message is passed through, built of the parts that outlive a revision: its gate, and the passage that listeners see. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import type { ActPorts } from './admin/acts.ts';
 import type { Tally } from './admin/tally.ts';
 import type { Settings } from './config/settings.ts';
 import type { Gate, Passage } from './exchange/gate.ts';
@@ -12,6 +13,7 @@ import type { DeviceIdentifier } from './identity/identifier.ts';
 import type { DeviceRegistry } from './identity/registry.ts';
 import type { LiveSessions } from './identity/sessions.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { RefusalQuota } from './ledger/refusal-quota.ts';
 import { PolicyDecider } from './policy/decider.ts';
 import type { RateLimits } from './policy/rate.ts';
 import { PrivacyTransformer } from './privacy/transformer.ts';
@@ -74,7 +76,9 @@ export function gateOf(parts: GateParts, { settings, revision, policy, data, key
 }
 
 /** What listeners are given: `gate` is asked for each message, so that a reload takes effect at once. */
-export function passageOf({ identifier, sessions, metrics, log }: GateParts, gate: () => Gate): Passage {
+export function passageOf(parts: GateParts, gate: () => Gate): Passage {
+  const { registry, identifier, sessions, ledger, metrics, log } = parts;
+  const quota = new RefusalQuota();
   return {
     decisionId: () => randomUUIDv7(),
     now: Date.now,
@@ -98,6 +102,26 @@ export function passageOf({ identifier, sessions, metrics, log }: GateParts, gat
     refuse: (code, decision, peer) => {
       metrics.refusal(code);
       log.refusal(code, decision, peer);
+      const unrecorded = quota.take(peer.key, performance.now());
+      if (unrecorded === undefined) return;
+      const device = registry.byKey(peer.key)?.device.id;
+      const time = Date.now();
+      ledger.refusal({ decision, time, fault: code, peer, unrecorded, ...(device !== undefined && { device }) });
+    },
+  };
+}
+
+/** Where acts of operators are put on record. */
+export function actsOf({ ledger, log }: GateParts, revision: () => string): ActPorts {
+  return {
+    by: 'gateway',
+    record: (record) => ledger.operator(record),
+    keep: (record) => ledger.keepOperator(record),
+    revision,
+    now: Date.now,
+    decisionId: () => randomUUIDv7(),
+    onUnrecorded: ({ act, device, decision }) => {
+      log.error({ code: 'SP_LEDGER_WRITE', act, device, decision }, 'took effect before it was on record');
     },
   };
 }

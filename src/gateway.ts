@@ -2,8 +2,7 @@
  * The composition root: builds every part of what provision.ts read and plugs them together. The only file that may import
  * every folder. Life cycle: provision, open, listen, reload, close in reverse.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { type ActPorts, onRecord } from './admin/acts.ts';
 import { deviceOperations } from './admin/device-operations.ts';
 import type { Operations, Reloaded, StatusView } from './admin/operations.ts';
 import { AdminServer } from './admin/server.ts';
@@ -11,19 +10,26 @@ import { merged, statusView } from './admin/status-view.ts';
 import { Tally } from './admin/tally.ts';
 import type { Gate } from './exchange/gate.ts';
 import { Fault } from './faults/fault.ts';
-import { type GateParts, gateOf, passageOf, peerOf } from './gate.ts';
-import { readKeyFile, readTextFile } from './identity/atomic-file.ts';
+import { actsOf, type GateParts, gateOf, passageOf, peerOf } from './gate.ts';
 import { DeviceIdentifier } from './identity/identifier.ts';
 import { keyOf } from './identity/public-key.ts';
 import type { DeviceRegistry } from './identity/registry.ts';
 import { LiveSessions } from './identity/sessions.ts';
-import { authorityPaths } from './identity/trust.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { streamOf } from './ledger/streams.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
 import type { TlsMaterial } from './listeners/https/tls-context.ts';
 import { WebSocketListener } from './listeners/websocket/listener.ts';
-import { type GatewayOptions, openParts, type Parts, provisionFor, waitingForRestart } from './parts.ts';
+import {
+  deviceTrust,
+  type GatewayOptions,
+  openParts,
+  type Parts,
+  provisionFor,
+  shown,
+  version,
+  waitingForRestart,
+} from './parts.ts';
 import { RateLimits } from './policy/rate.ts';
 import { listenerTls, type Provision } from './provision.ts';
 import type { DirectoryLock } from './store/directory-lock.ts';
@@ -54,6 +60,7 @@ export class Gateway {
   readonly #rates: RateLimits;
   readonly #metrics: Metrics;
   readonly #tally = new Tally();
+  readonly #acts: ActPorts;
   readonly #startedAt = Date.now();
   /** The lead's alone. */
   readonly #admin: AdminServer | undefined;
@@ -96,13 +103,14 @@ export class Gateway {
       keyOf,
       now: Date.now,
       deviceAddress: (id) => this.#deviceAddress(id),
-      deviceTrust: () => this.#deviceTrust(),
+      deviceTrust: () => deviceTrust(this.#directory),
     });
     this.#gate = gateOf(this.#gateParts(), parts.provision);
     this.#metrics.policyRevision.set(parts.provision.revision);
     this.#metrics.ledgerQueued.from(() => this.#ledger.queued);
     this.#metrics.ledgerLostOutcomes.from(() => this.#ledger.lostOutcomes);
     this.#registry.onChange(({ id }) => void this.#sessions.reconsiderDevice(id));
+    this.#acts = actsOf(this.#gateParts(), () => this.#provision.revision);
     this.#admin = worker === 0 ? new AdminServer(this.#directory, this.#operations()) : undefined;
   }
 
@@ -116,7 +124,12 @@ export class Gateway {
   }
 
   /** Opens the admin socket and the listeners; the lead's resolves when all workers listen. Throws SP_GATEWAY_LISTEN. */
-  async listen(): Promise<void> {
+  listen(): Promise<void> {
+    if (this.#crew.worker > 0) return this.#listen();
+    return onRecord(this.#acts, 'opens', { act: 'start', to: this.#provision.revision }, () => this.#listen());
+  }
+
+  async #listen(): Promise<void> {
     try {
       await this.#crew.enlist(this.#duties());
       const { listen, limits } = this.#provision.settings;
@@ -192,9 +205,12 @@ export class Gateway {
     try {
       if (this.#closing) throw new Fault('SP_GATEWAY_DRAINING');
       const restart = await this.#prepare();
-      await this.#crew.prepare(this.#prepared?.next.fingerprint ?? '');
-      // Every worker has tried it: from here on nothing fails.
-      const [own, others] = await Promise.all([this.#crew.commit(), this.#commit()]).then(([a, b]) => [b, a] as const);
+      const [from, to] = [this.#provision.revision, this.#prepared?.next.revision ?? ''];
+      const [others, own] = await onRecord(this.#acts, 'opens', { act: 'reload', from, to }, async () => {
+        await this.#crew.prepare(this.#prepared?.next.fingerprint ?? '');
+        // Every worker has tried it: from here on nothing fails.
+        return await Promise.all([this.#crew.commit(), this.#commit()]);
+      });
       const { revision } = this.#provision;
       const sum = (of: (one: Decided) => number) => [own, ...others].reduce((total, one) => total + of(one), 0);
       const decided = { reconsidered: sum((one) => one.reconsidered), closed: sum((one) => one.closed) };
@@ -291,6 +307,7 @@ export class Gateway {
     return {
       ...deviceOperations({
         registry: this.#registry,
+        acts: this.#acts,
         maxCertificateBytes: this.#provision.settings.limits.certificateBytes,
         trustChanged: () => this.#trustChanged(),
         changed: () => this.#crew.refresh(),
@@ -392,28 +409,10 @@ export class Gateway {
     if (device?.state !== 'active' || device.address === undefined) return undefined;
     return { url: device.address, key: device.key };
   }
-
-  #deviceTrust() {
-    const own = join(this.#directory, 'certs', 'gateway');
-    const ca = readTextFile(authorityPaths(this.#directory).certificate);
-    try {
-      return { ca, certificate: readTextFile(join(own, 'cert.pem')), key: readKeyFile(join(own, 'key.pem')) };
-    } catch {
-      return { ca };
-    }
-  }
 }
 
 /** What is ready to be taken over. */
 interface Prepared {
   readonly next: Provision;
   readonly tls: TlsMaterial;
-}
-
-function shown({ host, port }: { host: string; port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function version(): string {
-  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 }

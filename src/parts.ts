@@ -1,7 +1,10 @@
 /** Opens what a gateway is made of, up to the listeners: the folder's lock, its log, the registry and its stream of the ledger. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Settings } from './config/settings.ts';
+import { readKeyFile, readTextFile } from './identity/atomic-file.ts';
 import { DeviceRegistry } from './identity/registry.ts';
+import { authorityPaths } from './identity/trust.ts';
 import { clockFloor } from './ledger/clock-floor.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { streamOf } from './ledger/streams.ts';
@@ -83,4 +86,25 @@ export function waitingForRestart(before: Settings, after: Settings): string[] {
     return JSON.stringify(before.listen[name]) !== JSON.stringify(after.listen[name]);
   });
   return [...changed.map((name) => `listen.${name}`), ...(before.workers === after.workers ? [] : ['workers'])];
+}
+
+/** What other devices are reached with: our authority, and our own certificate if there is one. */
+export function deviceTrust(directory: string) {
+  const own = join(directory, 'certs', 'gateway');
+  const ca = readTextFile(authorityPaths(directory).certificate);
+  try {
+    return { ca, certificate: readTextFile(join(own, 'cert.pem')), key: readKeyFile(join(own, 'key.pem')) };
+  } catch {
+    return { ca };
+  }
+}
+
+/** An address as a URL has it. */
+export function shown({ host, port }: { host: string; port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Of this release. */
+export function version(): string {
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 }

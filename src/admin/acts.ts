@@ -61,12 +61,11 @@ const MAX_WAIT_MS = 500;
  * @throws whatever `work` throws, which is on record then; SP_LEDGER_WRITE for what opens
  */
 export async function onRecord<T>(
-  ports: ActPorts | undefined,
+  ports: ActPorts,
   effect: 'opens' | 'closes',
   act: Act,
   work: () => Promise<T>,
 ): Promise<T> {
-  if (!ports) return work();
   const { by } = ports;
   const revision = ports.revision?.();
   const decision = ports.decisionId();

@@ -10,7 +10,7 @@ import type { DeviceOperations, DeviceView } from './operations.ts';
 export interface DeviceOperationPorts {
   readonly registry: DeviceRegistry;
   /** Where each change is put on record. */
-  readonly acts?: ActPorts;
+  readonly acts: ActPorts;
   /** limits.certificateBytes */
   readonly maxCertificateBytes: number;
   /** Called when a device with a certificate was added: its issuer may be a new trust anchor. */

@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { printable } from '../config/problem.ts';
 import { Fault } from '../faults/fault.ts';
-import type { DecisionEntry, LedgerEntry } from '../ledger/entry.ts';
-import { follow, tail } from '../ledger/read.ts';
-import { verifyLedger } from '../ledger/verify.ts';
+import type { DecisionEntry, LedgerEntry, OperatorEntry, RefusalEntry } from '../ledger/entry.ts';
+import { followAll, tailAll, verifyAll } from '../ledger/streams.ts';
 import { DirectoryLock } from '../store/directory-lock.ts';
 import { answering, EXIT } from './command.ts';
 import { jsonLine, paint, table, withProgress } from './terminal.ts';
@@ -20,7 +19,7 @@ export function registerAudit(root: Command): void {
 
   audit
     .command('tail')
-    .description('show the latest decisions, oldest first')
+    .description('show the latest decisions, refusals and acts of operators, oldest first')
     .option('-n, --lines <count>', 'how many', '20')
     .option('-f, --follow', 'go on showing new ones until Ctrl-C')
     .action(
@@ -30,7 +29,7 @@ export function registerAudit(root: Command): void {
           throw new Fault('SP_USAGE', '--lines: a number from 1 to 100000.');
         const ledger = ledgerFolder(directory);
         if (options.follow === true) return followed(ledger, count, json);
-        const entries = await tail(ledger, count);
+        const entries = await tailAll(ledger, count);
         return { json: entries, text: entries.length === 0 ? 'no decisions yet' : table(entries.map(row)) };
       }),
     );
@@ -47,9 +46,9 @@ export function registerAudit(root: Command): void {
         const live = DirectoryLock.isHeld(directory);
         const anchor = expectHead === undefined ? {} : { expectHead: anchorOf(expectHead) };
         const result = await withProgress('verifying the ledger', () =>
-          verifyLedger(ledgerFolder(directory), { live, ...anchor }),
+          verifyAll(ledgerFolder(directory), { live, ...anchor }),
         );
-        const { ok, records, files, head, firstProblem } = result;
+        const { ok, records, files, head, firstProblem, streams } = result;
         if (ok && records === 0) {
           const text = `${paint('red', '✗')} there is no record at all: the gateway never ran here, or its ledger was taken away`;
           return { json: { ...result, ok: false }, text, exit: EXIT.no };
@@ -58,7 +57,10 @@ export function registerAudit(root: Command): void {
           const end = head
             ? `\n  head ${head.seq}:${head.hash}\n  keep this elsewhere: with it, records cut off at the end are found too`
             : '';
-          return { json: result, text: `${paint('green', '✓')} ${records} records in ${files} files verify${end}` };
+          return {
+            json: result,
+            text: `${paint('green', '✓')} ${records} records in ${files} files${streams.length > 1 ? ` of ${streams.length} streams` : ''} verify${end}`,
+          };
         }
         const place = firstProblem && `${firstProblem.file} line ${firstProblem.line}, record ${firstProblem.seq}`;
         const decision = firstProblem?.decision === undefined ? '' : `, decision ${firstProblem.decision}`;
@@ -85,7 +87,7 @@ async function followed(ledger: string, last: number, json: boolean): Promise<un
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   process.stdout.once('error', stop);
-  for await (const entry of follow(ledger, { signal: controller.signal, last })) {
+  for await (const entry of followAll(ledger, { signal: controller.signal, last })) {
     process.stdout.write(`${json ? jsonLine(entry) : row(entry).join('  ')}\n`);
   }
   return undefined;
@@ -106,6 +108,10 @@ function rowOf(entry: LedgerEntry): string[] {
       return decisionRow(entry);
     case 'outcome':
       return [timeOf(entry.time), paint('yellow', 'afterwards'), '', printable(entry.fault), printable(entry.decision)];
+    case 'operator':
+      return operatorRow(entry);
+    case 'refusal':
+      return refusalRow(entry);
     case 'recovered':
       return [
         timeOf(entry.time),
@@ -137,6 +143,39 @@ function decisionRow({ time, verdict, reasons, device, action, obligations, deci
     printable(device?.id ?? 'unknown'),
     printable(`${arrow}${action.verb} ${action.resource}`),
     printable(what),
+    paint('dim', printable(decision)),
+  ];
+}
+
+const OUTCOME_COLOURS = { begun: 'dim', done: 'cyan', failed: 'red' } as const;
+
+function operatorRow({ time, act, by, device, outcome, fault, decision, ...facts }: OperatorEntry): string[] {
+  const colour = OUTCOME_COLOURS[outcome] ?? 'red';
+  return [
+    timeOf(time),
+    paint('cyan', 'operator'),
+    printable(device ?? ''),
+    `${printable(act)}${facts.from === undefined && facts.to === undefined ? '' : ` ${printable(changeOf(facts))}`}`,
+    paint(
+      colour,
+      printable(`${outcome}${fault === undefined ? '' : ` ${fault}`}${by === 'command' ? ' (not running)' : ''}`),
+    ),
+    paint('dim', printable(decision)),
+  ];
+}
+
+/** `active → disabled` */
+export function changeOf({ from, to }: Pick<OperatorEntry, 'from' | 'to'>): string {
+  return from === undefined ? `${to ?? ''}` : `${from} → ${to ?? ''}`;
+}
+
+function refusalRow({ time, fault, device, unrecorded, decision }: RefusalEntry): string[] {
+  return [
+    timeOf(time),
+    paint('yellow', 'refused'),
+    printable(device ?? 'unknown'),
+    printable(unrecorded > 0 ? `and ${unrecorded} before it that are not on record` : ''),
+    printable(fault),
     paint('dim', printable(decision)),
   ];
 }

@@ -742,7 +742,7 @@ export const FAULTS = {
     level: 'error',
     summary: 'No decision with this id is in the ledger.',
     remedy:
-      '`sallyport audit tail` shows the latest ones. What was refused before anything was decided stands in the log only.',
+      '`sallyport audit tail` shows the latest ones. It may be in a file that was archived, or one of many refusals that were only counted: search the gateway’s log for the id.',
     faces: internal,
   },
 } as const satisfies Record<string, Entry>;
