@@ -1,0 +1,103 @@
+/** What a benchmark has to say: lines for the machine, with their bars, and tables of everything measured for people. */
+import type { Round } from './rounds.ts';
+import { type Comparison, compare } from './statistics.ts';
+
+/** One line of `--json`. Without a ratio nothing was shown, and `ok` is false. */
+export interface Line {
+  readonly name: string;
+  readonly baseline: number | null;
+  readonly ours: number | null;
+  readonly unit: string;
+  readonly ratio: number | null;
+  /** As the issue states it, e.g. `<= 2.5`. */
+  readonly bar: string;
+  readonly ok: boolean;
+  /** What the baseline is. */
+  readonly against: string;
+  readonly spread?: { readonly baseline: number; readonly ours: number };
+  readonly refused?: string;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly figures: Readonly<Record<string, number | string>>;
+}
+
+export interface Outcome {
+  readonly lines: readonly Line[];
+  /** Everything that was measured, medians of the rounds. */
+  readonly table: readonly Row[];
+  /** How it was measured, a sentence or two. */
+  readonly method: string;
+  /** A benchmark that this program or machine cannot do, and why; then there are no lines. */
+  readonly skipped?: string;
+}
+
+export type Bar =
+  | { readonly kind: 'ratio'; readonly atMost: number }
+  | { readonly kind: 'ratio'; readonly atLeast: number }
+  | { readonly kind: 'ours'; readonly atMost: number; readonly unit: string };
+
+export interface LineOptions {
+  readonly name: string;
+  readonly unit: string;
+  readonly against: string;
+  readonly baseline: readonly number[];
+  readonly ours: readonly number[];
+  readonly bar: Bar;
+  /** `ours/baseline` where it must stay small, `baseline/ours` where the bar says "times cheaper". */
+  readonly of?: 'ours/baseline' | 'baseline/ours';
+}
+
+export function lineOf(options: LineOptions): Line {
+  const { name, unit, against, bar, of = 'ours/baseline' } = options;
+  const compared = compare(options.baseline, options.ours, of);
+  return {
+    name,
+    baseline: round(compared.baseline),
+    ours: round(compared.ours),
+    unit,
+    ratio: compared.ratio === undefined ? null : round(compared.ratio),
+    bar: barText(bar),
+    ok: reaches(bar, compared),
+    against,
+    spread: { baseline: round(compared.baselineSpread), ours: round(compared.oursSpread) },
+    ...(compared.refused !== undefined && { refused: compared.refused }),
+  };
+}
+
+export function barText(bar: Bar): string {
+  if (bar.kind === 'ours') return `<= ${bar.atMost} ${bar.unit}`;
+  return 'atMost' in bar ? `<= ${bar.atMost}x` : `>= ${bar.atLeast}x`;
+}
+
+function reaches(bar: Bar, compared: Comparison): boolean {
+  if (compared.ratio === undefined) return false;
+  if (bar.kind === 'ours') return compared.ours <= bar.atMost;
+  return 'atMost' in bar ? compared.ratio <= bar.atMost : compared.ratio >= bar.atLeast;
+}
+
+/** A row of what was accounted for. */
+export function rowOf(name: string, typical: Round): Row {
+  return {
+    name,
+    figures: {
+      'CPU µs': round(typical.cpuMicros),
+      'per second': Math.round(typical.perSecond),
+      'p50 ms': round(typical.p50Ms),
+      'p99 ms': round(typical.p99Ms),
+      'RSS MiB': Math.round(typical.residentMib),
+      'server core': share(typical.serverCore),
+      'load core': share(typical.loadCore),
+      'others on server core': share(typical.foreign),
+    },
+  };
+}
+
+export function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+function share(value: number): string {
+  return `${(value * 100).toFixed(0)} %`;
+}
