@@ -72,6 +72,8 @@ beforeAll(async () => {
     // What is measured is what the gateway holds, not what its collector has not yet come to: on a busy machine a young
     // generation of the usual size lets 20 MiB of sent chunks lie about.
     environment: { NODE_OPTIONS: '--max-semi-space-size=2' },
+    // The memory of one process is measured.
+    workers: 1,
     configuration: () => `
 gateway: test
 listen: { https: "127.0.0.1:0" }
