@@ -19,7 +19,11 @@ export interface DirectoryName {
 
 const EMAIL_ADDRESS = '1.2.840.113549.1.9.1';
 const COMMON_NAME = '2.5.4.3';
-const VISIBLE_STRING = 0x1a;
+/**
+ * What an attribute may be beside text: NumericString, TeletexString, BIT STRING, UniversalString, BMPString, each with the
+ * octets of one character. OpenSSL takes no others.
+ */
+const OTHER_TYPES: Readonly<Record<number, number>> = { 18: 1, 20: 1, 3: 1, 28: 4, 30: 2 };
 const MAX_ATTRIBUTES = 64;
 /** Beyond this nobody's name goes, and folding stays cheap. Octets. */
 const MAX_VALUE_BYTES = 4_096;
@@ -70,7 +74,12 @@ function asText(tag: number, content: Uint8Array, field: string): string | undef
       throw malformed(`An attribute of the ${field} is not UTF-8.`, thrown);
     }
   }
-  if (tag !== TAG.printableString && tag !== TAG.ia5String && tag !== VISIBLE_STRING) return undefined;
+  if (tag !== TAG.printableString && tag !== TAG.ia5String) {
+    const width = OTHER_TYPES[tag];
+    if (width === undefined || content.length % width !== 0)
+      throw malformed(`An attribute of the ${field} is no string.`);
+    return undefined;
+  }
   if (content.some((octet) => octet > 0x7f)) throw malformed(`An attribute of the ${field} is not ASCII.`);
   return Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('latin1');
 }

@@ -11,19 +11,6 @@ export type GeneralName =
   | { readonly kind: 'directory'; readonly name: DirectoryName }
   | { readonly kind: 'other'; readonly type: string };
 
-/** Context class; constructed where the type is. A string in constructed form is BER. */
-const KINDS: Readonly<Record<number, string>> = {
-  160: 'otherName',
-  129: 'rfc822Name',
-  130: 'dNSName',
-  163: 'x400Address',
-  164: 'directoryName',
-  165: 'ediPartyName',
-  134: 'uniformResourceIdentifier',
-  135: 'iPAddress',
-  136: 'registeredID',
-};
-
 /** One element as a name. `text` and `octets` say what the value has to be. Throws SP_CERTIFICATE_INVALID. */
 export function readGeneralName({ tag, content }: Element, place: 'name' | 'constraint'): GeneralName {
   switch (tag) {
@@ -48,15 +35,22 @@ export function readGeneralName({ tag, content }: Element, place: 'name' | 'cons
     case 0xa0: {
       const other = new DerReader(content, 'other name');
       const type = other.objectIdentifier('type of an other name');
-      other.enter(0xa0, 'value of an other name');
+      const value = other.enter(0xa0, 'value of an other name');
       other.end();
+      value.any();
+      value.end();
       return { kind: 'other', type };
     }
-    default: {
-      const type = KINDS[tag];
-      if (type === undefined) throw malformed('A name is of no known kind.');
+    case 0x88: {
+      const identifier = Buffer.concat([Buffer.from([TAG.objectIdentifier, content.length]), content]);
+      const registered = new DerReader(identifier, 'registered identifier');
+      const type = registered.objectIdentifier('registered identifier');
+      registered.end();
       return { kind: 'other', type };
     }
+    default:
+      // x400Address and ediPartyName among them: nobody has seen one, and OpenSSL reads into them.
+      throw malformed('A name is of no kind that is known here.');
   }
 }
 

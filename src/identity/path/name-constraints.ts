@@ -52,7 +52,7 @@ function readSubtrees(fields: DerReader, tag: number, outside: (feature: string)
     const subtree = list.enter(TAG.sequence, 'subtree');
     const base = readGeneralName(subtree.any(), 'constraint');
     if (!subtree.atEnd) outside('a name constraint with minimum or maximum');
-    if (base.kind === 'other') outside(`a name constraint of the kind ${base.type}`);
+    if (base.kind === 'other') outside('a name constraint of another kind');
     else assertWellFormed(base);
     subtrees.push(base);
   } while (!list.atEnd);

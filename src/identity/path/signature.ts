@@ -202,6 +202,16 @@ export class VerificationKey {
     }
   }
 
+  /** False for a point that is not on its curve. Costs what importing a key costs. */
+  isUsable(): boolean {
+    try {
+      this.#keyObject();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #fits({ kind, parameters }: SignatureAlgorithm): boolean {
     switch (this.#kind) {
       case 'ec':

@@ -94,6 +94,9 @@ function verifyUpon(
   const others = readAll(untrusted, limits, 'Untrusted certificate');
   const space = { anchors, untrusted: bySubject(others.certificates), crls, purpose, at, limits };
   const path = new PathSearch(space).from(leaf);
+  // Nobody has used the leaf's key so far; whoever is let in with it should have one.
+  if (!isRefusal(path) && !(typeof leaf.key === 'object' && leaf.key.isUsable()))
+    return refused(refusal('certificate-malformed', 'The leaf: OpenSSL does not accept the public key.'));
   if (!isRefusal(path)) return { accepted: true, path: path.map(({ der }) => der) };
   // What could not be read may be what is missing.
   return refused(path.reason === 'no-trusted-path' ? (others.unread ?? unread ?? path) : path);
