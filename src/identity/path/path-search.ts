@@ -47,6 +47,11 @@ export class PathSearch {
     this.#space = space;
   }
 
+  /** What the search has cost; never more than the limits, and one attempt beyond that ended it. */
+  get effort(): { readonly attempts: number; readonly signatureChecks: number } {
+    return { attempts: this.#attempts, signatureChecks: this.#signatureChecks };
+  }
+
   /** The path, the leaf first and the anchor last, or why there is none. The leaf itself has been checked. */
   from(leaf: ChainCertificate): Path | Refusal {
     const found = this.#isTrusted(leaf) ? [leaf] : this.#extend([leaf]);
