@@ -32,7 +32,7 @@ export function mergePages(live: readonly string[], ended: readonly string[] = [
   return text;
 }
 
-const SAMPLE = /^([a-z_]{1,80}(?:\{[^\n]{1,500}\})?) (-?\d[\d.e+-]{0,30}|[+-]Inf|NaN)$/;
+const SAMPLE = /^([a-z_][a-z0-9_]{1,80}(?:\{[^\n]{1,500}\})?) (-?\d[\d.e+-]{0,30}|[+-]Inf|NaN)$/;
 
 function add(families: Map<string, Family>, page: string, alive: boolean): void {
   let name = '';
@@ -51,6 +51,7 @@ function sum(family: Family | undefined, name: string, line: string, alive: bool
   const match = SAMPLE.exec(line);
   if (!family || !match || (!alive && family.type === 'gauge')) return;
   const [, key = '', text = ''] = match;
+  if (!key.startsWith(name)) return;
   const value = Number(text.replace('Inf', 'Infinity'));
   const before = family.samples.get(key);
   family.samples.set(key, before === undefined ? value : (REDUCED[name] ?? ((a, b) => a + b))(before, value));
