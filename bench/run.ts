@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Bench, BenchOptions } from './core/bench.ts';
-import { versionOf } from './core/children.ts';
+import { versionOf, Workplace } from './core/children.ts';
 import type { Line, Outcome } from './core/outcome.ts';
 import { about, progress, progressDone } from './core/progress.ts';
 import { MIN_ROUNDS } from './core/statistics.ts';
@@ -13,8 +13,9 @@ import { describeOutcome } from './core/tables.ts';
 import { https } from './https.ts';
 import { httpsNode } from './https-node.ts';
 import { httpsOpa } from './https-opa.ts';
+import { websocket } from './websocket.ts';
 
-const BENCHES: readonly Bench[] = [https, httpsOpa, httpsNode];
+const BENCHES: readonly Bench[] = [https, httpsOpa, httpsNode, websocket];
 
 const PACKAGES: Readonly<Record<string, string>> = {
   nginx: 'Debian: nginx-light',
@@ -37,6 +38,15 @@ Each builds what it compares with on loopback in a folder of its own; baseline a
 processor 0, load and cloud to processor 1: leave the machine alone meanwhile. A run whose baseline moved more than 20 %
 between rounds prints no ratio. Exit code 0: every bar reached; 1: not; 2: wrong usage.
 `;
+
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  process.once(signal, () => {
+    progressDone();
+    void Workplace.closeAll().finally(() => process.exit(code));
+  });
 
 process.exitCode = await main();
 

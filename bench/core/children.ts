@@ -54,9 +54,19 @@ export class Child {
 
 /** A folder of its own and what runs in it. Everything is gone after `close()`. */
 export class Workplace {
+  static readonly #open = new Set<Workplace>();
   readonly directory = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
-  readonly #children: Child[] = [];
+  readonly #children: { end(): Promise<void> }[] = [];
   #started = 0;
+
+  constructor() {
+    Workplace.#open.add(this);
+  }
+
+  /** For Ctrl-C: ends every process and removes every folder there is. */
+  static async closeAll(): Promise<void> {
+    await Promise.all([...Workplace.#open].map((one) => one.close()));
+  }
 
   path(name: string): string {
     return join(this.directory, name);
@@ -77,6 +87,11 @@ export class Workplace {
     return started;
   }
 
+  /** Ends it with the rest. */
+  keep(one: { end(): Promise<void> }): void {
+    this.#children.push(one);
+  }
+
   /** Waits until the child accepts connections. */
   async listening(child: Child, port: number, host = '127.0.0.1'): Promise<void> {
     await until(
@@ -89,6 +104,7 @@ export class Workplace {
   async close(): Promise<void> {
     await Promise.all(this.#children.toReversed().map((child) => child.end()));
     rmSync(this.directory, { recursive: true, force: true });
+    Workplace.#open.delete(this);
   }
 }
 

@@ -4,9 +4,10 @@
  */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer, get, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Child, freePort, LOAD_CORE, type Workplace } from './children.ts';
+import { fetchText } from './fetch-json.ts';
 import { nginxPreamble, temporaryPaths } from './nginx.ts';
 
 export interface Seen {
@@ -74,7 +75,7 @@ http {
 
   /** Requests answered so far, without those of this method. */
   async answered(): Promise<number> {
-    const page = await text(`${this.origin}/count`);
+    const page = await fetchText(`${this.origin}/count`);
     const requests = /^\s*\d+\s+\d+\s+(\d+)/m.exec(page.split('requests')[1] ?? '')?.[1];
     if (requests === undefined) throw new Error(`the cloud does not count: ${page}`);
     this.#asked += 1;
@@ -86,14 +87,4 @@ http {
     this.#recorder.closeAllConnections();
     await new Promise((done) => this.#recorder.close(done));
   }
-}
-
-function text(url: string): Promise<string> {
-  return new Promise((done, fail) => {
-    get(url, { agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => done(Buffer.concat(chunks).toString()));
-    }).on('error', fail);
-  });
 }

@@ -14,8 +14,8 @@ export interface Peer {
 /** What both of our nginx configurations begin with. */
 export function nginxPreamble(workplace: Workplace, name: string): string {
   return `daemon off; worker_processes 1; pid ${workplace.path(`${name}.pid`)}; error_log stderr warn;
-${process.getuid?.() === 0 ? 'user root;' : ''} worker_rlimit_nofile 65536;
-events { worker_connections 32768; multi_accept on; }`;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+events { worker_connections 16384; multi_accept on; }`;
 }
 
 export function temporaryPaths(workplace: Workplace, name: string): string {

@@ -43,13 +43,14 @@ export async function startOpa(workplace: Workplace, house: House, devices: read
 
 function nginxDirectives(port: number, devices: readonly string[]) {
   // What our registry says about the device stands in nginx's own map: OPA is asked the same question, with the same facts.
-  const input = `{"input":{"v":1,"device":{"id":"$device","segment":"sensors","labels":{},"state":"active","auth":{"method":"certificate","issuer":"$ssl_client_i_dn","serial":"$ssl_client_serial","not_after":"2036-01-01T00:00:00Z"}},"action":{"protocol":"https","verb":"$request_method","resource":"$uri","content_type":"$content_type","bytes":$content_length,"direction":"toCloud"},"target":{},"context":{"time":"$time_iso8601","listener":"https","gateway":"bench","revision":"1"}}}`;
+  const input = `{"v":1,"device":{"id":"$device","segment":"sensors","labels":{},"state":"active","auth":{"method":"certificate","issuer":"$ssl_client_i_dn","serial":"$ssl_client_serial","not_after":"2036-01-01T00:00:00Z"}},"action":{"protocol":"https","verb":"$request_method","resource":"$asked_path","content_type":"$content_type","bytes":$content_length,"direction":"toCloud"},"target":{},"context":{"time":"$time_iso8601","listener":"https","gateway":"bench","revision":"1"}}`;
   return {
     http: `upstream opa { server 127.0.0.1:${port}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 1h; }
+  map $request_uri $asked_path { '~^([^?]*)' $1; }
   map $ssl_client_s_dn $device { default ''; ${devices.map((id) => `'~CN=${id}(,|$)' ${id};`).join(' ')} }`,
     server: `location = /decide {
       internal; proxy_pass http://opa/v0/data/bench/permitted; proxy_method POST; proxy_http_version 1.1;
-      proxy_set_header Connection ''; proxy_set_header Content-Type application/json; proxy_set_body '${input.slice('{"input":'.length, -1)}';
+      proxy_set_header Connection ''; proxy_set_header Content-Type application/json; proxy_set_body '${input}';
     }`,
     location: 'auth_request /decide;',
   };
