@@ -28,6 +28,8 @@ export interface DtlsLimits {
   readonly maxFlightSends: number;
   /** Least time between two resends of a flight that a peer's repetition asked for. */
   readonly resendSpacingMs: number;
+  /** How long a handshake still lives after a fatal alert that nobody authenticated: a forged one only hurries it. */
+  readonly unauthenticAlertGraceMs: number;
   /** Records with the new keys that fail before Finished until the handshake is given up as wrong key. */
   readonly maxBadFinishedRecords: number;
 
@@ -94,6 +96,7 @@ export const DEFAULT_LIMITS: DtlsLimits = Object.freeze({
   retransmitMaxMs: 60_000,
   maxFlightSends: 5,
   resendSpacingMs: 200,
+  unauthenticAlertGraceMs: 4_000,
   maxBadFinishedRecords: 2,
 
   maxHandshakeMessageBytes: 8_192,

@@ -6,7 +6,8 @@ import type { ClientSettings } from '../context.ts';
 import { digest } from '../crypto/digest.ts';
 import { GROUPS } from '../crypto/kx.ts';
 import { SCHEMES } from '../crypto/sig.ts';
-import { suiteByName } from '../crypto/suites.ts';
+import { type Suite, suiteByName } from '../crypto/suites.ts';
+import type { ResumableSession } from '../options.ts';
 import { equalBytes, u16, vector } from '../wire/bytes.ts';
 import { type Extensions, readExtensions, writeExtension, writeExtensionBlock } from '../wire/extensions.ts';
 import { parseHelloVerifyRequest, parseServerHello, writeClientHello } from '../wire/handshake.ts';
@@ -29,7 +30,7 @@ export function sayHello(handshake: Handshake): Flight {
   handshake.clientRandom = handshake.services.random(32);
   handshake.servername = options.servername?.toLowerCase() ?? '';
   const { session } = options;
-  if (session !== undefined && session.extendedMasterSecret && session.servername === handshake.servername) {
+  if (session?.extendedMasterSecret && session.servername === handshake.servername) {
     // RFC 5077 3.4: a session id of our own beside the ticket, so that the server's echo says "resumed".
     const hasTicket = session.ticket.length > 0;
     handshake.sessionId = hasTicket ? digest('sha256', session.ticket) : session.sessionId.slice();
@@ -136,6 +137,25 @@ export function onServerHello(handshake: Handshake, body: Uint8Array): MaybeOutc
   handshake.proof = { waived: new Waived('resumed') };
   handshake.expandKeys(session.masterSecret);
   return { to: handshake.sendsTicket ? 'wait-session-ticket-resumed' : 'wait-change-cipher-spec-resumed' };
+}
+
+/** What to resume with next time; undefined when the server gave nothing, or without extended master secret. */
+export function clientSession(handshake: Handshake): ResumableSession | undefined {
+  const { services, association, newTicket } = handshake;
+  const earlier = handshake.resumedPeer === undefined ? undefined : handshake.client?.options.session;
+  const ticket = newTicket !== undefined && newTicket.length > 0 ? newTicket : (earlier?.ticket ?? new Uint8Array(0));
+  const sessionId = earlier?.sessionId ?? handshake.sessionId;
+  if (!handshake.extended || (ticket.length === 0 && sessionId.length === 0)) return undefined;
+  return {
+    sessionId: sessionId.slice(),
+    ticket,
+    suite: (handshake.suite as Suite).name,
+    masterSecret: services.slab.view(association.slot, 'masterSecret').slice(),
+    extendedMasterSecret: handshake.extended,
+    servername: handshake.servername,
+    principal: handshake.principal,
+    peer: handshake.summary(),
+  };
 }
 
 /** False: the server answered with something that no offer allows. */

@@ -81,6 +81,8 @@ export class Association<Half = unknown> implements ReplayWindow, WheelEntry {
   sessionKey = '';
   /** Client: what to resume with. */
   resumable: ResumableSession | undefined = undefined;
+  nextOfPrincipal: Association<Half> | undefined = undefined;
+  lastOpenMs = 0;
   /** The caller's object for it. */
   owner: unknown = undefined;
 

@@ -13,7 +13,8 @@ export class AssociationTable<Entry extends Association> {
   readonly #all = new Set<Entry>();
   readonly #openByHost = new Map<string, number>();
   readonly #pendingByHost = new Map<string, number>();
-  readonly #byPrincipal = new Map<string, Set<Entry>>();
+  /** First of a list that goes on in `nextOfPrincipal`: a set for each device would cost more than all else here. */
+  readonly #byPrincipal = new Map<string, Entry>();
   #openCount = 0;
 
   /** Open associations, whether found by address or only by Connection ID. */
@@ -34,7 +35,13 @@ export class AssociationTable<Entry extends Association> {
   }
 
   ofPrincipal(principal: string): readonly Entry[] {
-    return [...(this.#byPrincipal.get(principal) ?? [])];
+    const found: Entry[] = [];
+    let entry = this.#byPrincipal.get(principal);
+    while (entry !== undefined) {
+      found.push(entry);
+      entry = entry.nextOfPrincipal as Entry | undefined;
+    }
+    return found;
   }
 
   byCid(cid: Uint8Array): Entry | undefined {
@@ -65,8 +72,8 @@ export class AssociationTable<Entry extends Association> {
     const before = this.open.get(key);
     this.open.set(key, entry);
     if (entry.principal !== '') {
-      const of = this.#byPrincipal.get(entry.principal) ?? new Set();
-      this.#byPrincipal.set(entry.principal, of.add(entry));
+      entry.nextOfPrincipal = this.#byPrincipal.get(entry.principal);
+      this.#byPrincipal.set(entry.principal, entry);
     }
     return before;
   }
@@ -92,11 +99,25 @@ export class AssociationTable<Entry extends Association> {
       if (this.open.get(key) === entry) this.open.delete(key);
       count(this.#openByHost, entry.address.address, -1);
       this.#openCount -= 1;
-      const of = this.#byPrincipal.get(entry.principal);
-      of?.delete(entry);
-      if (of?.size === 0) this.#byPrincipal.delete(entry.principal);
+      this.#unlinkPrincipal(entry);
     }
     if (entry.ownCid !== undefined && this.byCid(entry.ownCid) === entry) this.removeCid(entry.ownCid);
+  }
+
+  #unlinkPrincipal(entry: Entry): void {
+    const first = this.#byPrincipal.get(entry.principal);
+    const next = entry.nextOfPrincipal as Entry | undefined;
+    if (first === entry) {
+      if (next === undefined) this.#byPrincipal.delete(entry.principal);
+      else this.#byPrincipal.set(entry.principal, next);
+    } else {
+      let before: Entry | undefined = first;
+      while (before !== undefined && before.nextOfPrincipal !== entry) {
+        before = before.nextOfPrincipal as Entry | undefined;
+      }
+      if (before !== undefined) before.nextOfPrincipal = next;
+    }
+    entry.nextOfPrincipal = undefined;
   }
 
   /** Looks at the oldest few and gives one that was idle since `sinceMs`; the others go to the end of the line. */

@@ -1,0 +1,145 @@
+/**
+ * Drives an engine on a real socket and clock. Established traffic is served at once; handshake records wait in a bounded queue
+ * and get a few milliseconds per turn of the event loop, so that a flood of them cannot starve who is already here.
+ */
+import type { Effect, Peer } from '../core.ts';
+import type { DtlsEngine } from '../engine.ts';
+import type { PeerAddress } from '../options.ts';
+import { AssociationSession, type SessionRim } from '../session.ts';
+import { ContentType } from '../wire/registry.ts';
+import type { UdpSocket } from './udp.ts';
+
+/** Longest delay of setTimeout. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+export class Rim implements SessionRim {
+  readonly engine: DtlsEngine;
+  readonly #socket: UdpSocket;
+  readonly #onSession: (session: AssociationSession) => void;
+  #queue: { readonly datagram: Uint8Array; readonly from: PeerAddress }[] = [];
+  #turn: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #stopped = false;
+
+  constructor(engine: DtlsEngine, socket: UdpSocket, onSession: (session: AssociationSession) => void) {
+    this.engine = engine;
+    this.#socket = socket;
+    this.#onSession = onSession;
+    socket.listen((datagram, from) => this.#onDatagram(datagram, from));
+  }
+
+  /** Wall clock that never goes back: cookies and tickets are read by other workers too. */
+  nowMs(): number {
+    return Math.floor(performance.timeOrigin + performance.now());
+  }
+
+  flush(): void {
+    this.#carryOut(this.engine.drain());
+    this.#setTimer();
+  }
+
+  /** Answers of the caller came in. */
+  wake(): void {
+    queueMicrotask(() => {
+      if (!this.#stopped) this.#poll();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    if (this.#turn !== undefined) clearImmediate(this.#turn);
+    this.#queue = [];
+  }
+
+  #onDatagram(datagram: Uint8Array, from: PeerAddress): void {
+    if (this.#stopped) return;
+    const type = datagram[0];
+    if (type !== ContentType.handshake && type !== ContentType.changeCipherSpec) {
+      this.#take(datagram, from);
+      return;
+    }
+    if (this.#queue.length >= this.engine.limits.maxQueuedHandshakeDatagrams) {
+      this.engine.stats.drops['rim-queue-full'] += 1;
+      return;
+    }
+    this.#queue.push({ datagram, from });
+    this.#turn ??= setImmediate(() => this.#serveHandshakes());
+  }
+
+  #serveHandshakes(): void {
+    this.#turn = undefined;
+    const until = performance.now() + this.engine.limits.handshakeTurnMs;
+    let served = 0;
+    for (const { datagram, from } of this.#queue) {
+      this.#take(datagram, from);
+      served += 1;
+      if (performance.now() >= until) break;
+    }
+    this.#queue.splice(0, served);
+    if (this.#queue.length > 0) this.#turn = setImmediate(() => this.#serveHandshakes());
+  }
+
+  #take(datagram: Uint8Array, from: PeerAddress): void {
+    this.#carryOut(this.engine.receive(datagram, from, this.nowMs()));
+    this.#setTimer();
+  }
+
+  #poll(): void {
+    this.#carryOut(this.engine.poll(this.nowMs()));
+    this.#setTimer();
+  }
+
+  #carryOut(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'send':
+          if (!this.#stopped) this.#socket.send(effect.datagram, effect.address);
+          break;
+        case 'open':
+          this.#onOpen(effect.association);
+          break;
+        case 'data':
+          sessionOf(effect.association)?.onmessage?.(effect.data);
+          break;
+        case 'closed':
+          sessionOf(effect.association)?.reportClosed(effect.reason);
+          break;
+        case 'path':
+          sessionOf(effect.association)?.onpathchange?.(effect.from, effect.to);
+          break;
+      }
+    }
+  }
+
+  #onOpen(association: Peer): void {
+    const existing = sessionOf(association);
+    if (existing !== undefined) {
+      existing.reportOpen();
+      return;
+    }
+    const session = new AssociationSession(this, association);
+    association.owner = session;
+    this.#onSession(session);
+  }
+
+  #setTimer(): void {
+    const at = this.engine.nextPollAtMs;
+    if (this.#stopped || at >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = at;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAtMs = Number.POSITIVE_INFINITY;
+        this.#poll();
+      },
+      Math.min(MAX_DELAY_MS, Math.max(1, at - this.nowMs())),
+    );
+    this.#timer.unref();
+  }
+}
+
+function sessionOf(association: Peer): AssociationSession | undefined {
+  return association.owner instanceof AssociationSession ? association.owner : undefined;
+}
