@@ -95,9 +95,9 @@ export function passageOf(parts: GateParts, gate: () => Gate): Passage {
         signOff();
       };
     },
-    drop: (reason, peer) => {
+    drop: (reason, peer, why) => {
       metrics.drop(reason);
-      log.drop(reason, peer);
+      log.drop(reason, peer, why, peer.key === undefined ? undefined : registry.byKey(peer.key)?.device.id);
     },
     refuse: (code, decision, peer) => {
       metrics.refusal(code);

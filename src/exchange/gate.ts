@@ -91,6 +91,14 @@ export interface Session {
   reconsider?(): Promise<boolean>;
 }
 
+/** What is known of whoever was dropped. */
+export interface Dropped {
+  readonly address: string;
+  readonly key?: string;
+  /** Of a certificate that a trusted authority issued. */
+  readonly names?: readonly string[];
+}
+
 /** What a listener is given: the only door into the pipeline. */
 export interface Passage {
   decisionId(): string;
@@ -102,8 +110,8 @@ export interface Passage {
   reconsider(arrival: Arrival): Promise<Denied | Failed | undefined>;
   /** Registers a live session; returns how to sign it off. */
   attend(session: Session): () => void;
-  /** Counts a drop. */
-  drop(reason: DropReason, peer: { readonly address: string; readonly key?: string }): void;
+  /** Counts and, sampled, logs a drop. `why`: more of the reason, for the operator; a code or a sentence of ours. */
+  drop(reason: DropReason, peer: Dropped, why?: string): void;
   /** Counts and, sampled, logs a refusal that a listener itself makes before there is an arrival. */
   refuse(code: FaultCode, decision: string, peer: Peer): void;
 }

@@ -4,6 +4,7 @@
  * query nor anything else that a device wrote freely is logged: the decision id leads to the record.
  */
 import type { Arrival } from '../exchange/arrival.ts';
+import type { Dropped } from '../exchange/gate.ts';
 import type { Outcome } from '../exchange/outcome.ts';
 import type { Device, Peer } from '../exchange/peer.ts';
 import { DENIALS, FAULTS, type FaultCode, type Level } from '../faults/catalogue.ts';
@@ -14,6 +15,9 @@ import { Sampler } from './sampler.ts';
 /** Refusals of one kind that are logged in an interval, before the rest is counted. */
 const FIRST = 20;
 const INTERVAL_MS = 10_000;
+/** Subject alternative names in a line. */
+const MAX_NAMES = 4;
+const MAX_KIND = 100;
 
 export class Log extends LineLog {
   readonly #sampler = new Sampler<string>({
@@ -49,10 +53,15 @@ export class Log extends LineLog {
   }
 
   /** Wire noise that ended before there was a message. */
-  drop(reason: DropReason, peer: { readonly address: string; readonly key?: string }): void {
-    this.#sampled(`drop ${reason}`, 'info', DROPS[reason], () => ({
+  drop(reason: DropReason, peer: Dropped, why?: string, device?: string): void {
+    // Sampled by cause: a flood of strangers must not hide the one device whose certificate has expired.
+    const kind = why === undefined || why.length > MAX_KIND ? `drop ${reason}` : `drop ${reason} ${why}`;
+    this.#sampled(kind, 'info', DROPS[reason], () => ({
       event: 'drop',
       reason,
+      why,
+      device,
+      names: peer.names?.slice(0, MAX_NAMES),
       address: peer.address,
       key: peer.key,
     }));

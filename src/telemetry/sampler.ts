@@ -11,7 +11,7 @@ export interface SamplerOptions<Kind extends string> {
   readonly onSuppressed: (kind: Kind, count: number) => void;
 }
 
-/** `Kind` is a closed set: reasons of drops, codes of faults. */
+/** `Kind` is a closed set: reasons of drops and what caused them, codes of faults. */
 export class Sampler<Kind extends string> {
   readonly #options: SamplerOptions<Kind>;
   readonly #seen = new Map<Kind, number>();

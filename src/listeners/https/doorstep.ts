@@ -20,6 +20,7 @@ export class Doorstep {
   readonly #passage: Passage;
   readonly #addresses: Tally;
   readonly #handshakes = new Map<string, Handshake>();
+  readonly #blamed = new WeakMap<Socket, string>();
 
   constructor(context: HttpContext, elsewhere?: Elsewhere) {
     this.#addresses = new Tally(elsewhere);
@@ -44,7 +45,8 @@ export class Doorstep {
       this.#addresses.give(address);
       if (this.#handshakes.get(name)?.socket !== socket) return;
       this.#handshakes.delete(name);
-      this.#passage.drop('handshake-failed', { address });
+      // What was wrong is told a moment after the connection has closed.
+      setImmediate(() => this.#passage.drop('handshake-failed', { address }, this.#blamed.get(socket)));
     });
     return true;
   }
@@ -52,6 +54,11 @@ export class Doorstep {
   /** Its handshake is done. */
   pass(secured: Socket): void {
     this.#handshakes.delete(nameOf(secured));
+  }
+
+  /** Why the handshake of this TCP connection failed. */
+  blame(socket: Socket, why: string | undefined): void {
+    if (why !== undefined) this.#blamed.set(socket, why);
   }
 
   /** Called once a second. Node's own handshake timer is one of inactivity; this one cannot be fed. */

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { createSecureContext, type TLSSocket } from 'node:tls';
 import type { Address, Limits } from '../../config/settings.ts';
 import type { Passage } from '../../exchange/gate.ts';
@@ -165,7 +165,10 @@ export class HttpsListener {
       if (this.#welcome(socket)) startHttp(socket);
     });
     server.removeAllListeners('tlsClientError');
-    server.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy());
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      this.#doorstep.blame(underneath(socket), whyOf(error, socket));
+      socket.destroy();
+    });
 
     const accept = (request: IncomingMessage, response: ServerResponse): void =>
       this.#connections.get(request.socket)?.accept(request, response);
@@ -199,8 +202,9 @@ export class HttpsListener {
     this.#doorstep.pass(socket);
     const address = peerAddress(socket.remoteAddress);
     const peer = this.#identify(socket);
-    if (peer === undefined || passage.admit(peer) !== undefined) {
-      passage.drop('identity-refused', peer ?? { address });
+    const refused = typeof peer === 'string' ? peer : passage.admit(peer);
+    if (typeof peer === 'string' || refused !== undefined) {
+      passage.drop('identity-refused', typeof peer === 'string' ? { address } : peer, refused);
       socket.destroy();
       return false;
     }
@@ -221,12 +225,14 @@ export class HttpsListener {
     return !socket.destroyed;
   }
 
-  #identify(socket: TLSSocket): Peer | undefined {
+  /** Who it is, or why that cannot be said. */
+  #identify(socket: TLSSocket): Peer | string {
     try {
-      if (!socket.authorized || chainLength(socket) > this.#context.limits.certificateChain) return undefined;
+      if (!socket.authorized) return 'not-authorized';
+      if (chainLength(socket) > this.#context.limits.certificateChain) return 'chain-too-long';
       return this.#options.peerOf(socket);
-    } catch {
-      return undefined;
+    } catch (thrown) {
+      return Fault.from(thrown).message;
     }
   }
 
@@ -254,6 +260,23 @@ function taken<S extends Socket>(server: Server, event: 'connection' | 'secureCo
   return (socket) => {
     for (const listener of listeners) listener.call(server, socket);
   };
+}
+
+/** Why a handshake failed: what OpenSSL found wrong with the certificate, else what went wrong in the handshake itself. */
+function whyOf(error: NodeJS.ErrnoException, socket: TLSSocket): string | undefined {
+  // Node keeps the code of a certificate's verification here, though its type says Error.
+  const verification: unknown = socket.authorizationError;
+  const code = typeof verification === 'string' ? verification : error.code;
+  return code !== undefined && /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? code : undefined;
+}
+
+/**
+ * The TCP connection under a TLS socket that is destroyed already, and has forgotten its addresses. Node has no public name
+ * for it; without one the log says less.
+ */
+function underneath(socket: TLSSocket): Socket {
+  const parent: unknown = Reflect.get(socket, '_parent');
+  return parent instanceof Socket ? parent : socket;
 }
 
 function orCertificateFault<T>(use: () => T): T {
