@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { ConfigurationError } from '../config/load.ts';
 import type { FaultCode } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
+import { withHints } from './hint.ts';
 import { jsonLine, paint, printableLines } from './terminal.ts';
 
 export const EXIT = { yes: 0, no: 1, usage: 2, unreachable: 3 } as const;
@@ -48,10 +49,10 @@ export function answering<Options>(
     try {
       const answer = await work(context, command.args, command.opts<object>() as Options);
       if (!answer) return;
-      await print(process.stdout, context.json ? jsonLine(answer.json) : answer.text);
+      await print(process.stdout, context.json ? jsonLine(answer.json) : withHints(answer.text, context.directory));
       process.exitCode = answer.exit ?? EXIT.yes;
     } catch (thrown) {
-      process.exitCode = await report(thrown, context.json);
+      process.exitCode = await report(thrown, context);
     }
   };
 }
@@ -72,7 +73,7 @@ export function contextOf(command: Command): CommandContext {
 }
 
 /** Prints a fault for a person (standard error) or a machine (standard output) and returns the exit code. */
-export async function report(thrown: unknown, json: boolean): Promise<number> {
+export async function report(thrown: unknown, { json, directory }: CommandContext): Promise<number> {
   const fault = Fault.from(thrown);
   const problems = fault instanceof ConfigurationError ? fault.problems : undefined;
   if (json) {
@@ -89,7 +90,7 @@ export async function report(thrown: unknown, json: boolean): Promise<number> {
     const head = `${place}${paint('red', 'sallyport:', process.stderr)} ${printableLines(fault.message)}`;
     const cause =
       fault.code === 'SP_INTERNAL' && fault.cause instanceof Error ? `\n  ${printableLines(fault.cause.message)}` : '';
-    await print(process.stderr, `${head}${cause}\n  ${fault.entry.remedy}  (${fault.code})`);
+    await print(process.stderr, withHints(`${head}${cause}\n  ${fault.entry.remedy}  (${fault.code})`, directory));
     if (fault.code === 'SP_INTERNAL' && process.env.SALLYPORT_DEBUG) console.error(fault.cause);
   }
   return exitCodeOf(fault);

@@ -3,10 +3,12 @@ import type { Command } from 'commander';
 import { ask } from '../admin/client.ts';
 import { describeKeys } from '../config/describe.ts';
 import { nearest } from '../config/problem.ts';
+import type { Settings } from '../config/settings.ts';
 import { Fault } from '../faults/fault.ts';
 import { provision } from '../provision.ts';
 import { answering } from './command.ts';
 import { paint, table } from './terminal.ts';
+import { devicesInUse, strandedDevices, unusedRego, type Worry } from './worries.ts';
 
 export function registerConfig(root: Command): void {
   const config = root.command('config').description('check the configuration, explain its keys');
@@ -24,10 +26,9 @@ export function registerConfig(root: Command): void {
           privacy: settings.privacy.size,
         };
         const listed = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
-        return {
-          json: { ok: true, revision, ...counts },
-          text: `${paint('green', '✓')} sallyport.yaml is right: ${listed.join(', ')}; revision ${revision}`,
-        };
+        const warnings = await warningsOf(settings);
+        const text = `${paint('green', '✓')} sallyport.yaml is right: ${listed.join(', ')}; revision ${revision}`;
+        return { json: { ok: true, revision, ...counts, warnings }, text: [text, ...warnings.map(warning)].join('\n') };
       }),
     );
 
@@ -38,10 +39,11 @@ export function registerConfig(root: Command): void {
     )
     .action(
       answering(async ({ directory }) => {
-        await provision(directory);
+        const { settings } = await provision(directory);
+        const warnings = await warningsOf(settings);
         const result = await ask(directory, 'reload');
         const text = `${paint('green', '✓')} revision ${result.revision}; ${result.reconsidered} sessions decided anew, ${result.closed} closed${result.restart.length > 0 ? `\n  ${paint('yellow', '!')} needs a restart: ${result.restart.join(', ')}` : ''}`;
-        return { json: result, text };
+        return { json: { ...result, warnings }, text: [text, ...warnings.map(warning)].join('\n') };
       }),
     );
 
@@ -71,4 +73,14 @@ export function registerConfig(root: Command): void {
         return { json: found, text: table(lines) };
       }),
     );
+}
+
+/** What is right as YAML and probably not meant. A registry that cannot be read is doctor's to tell. */
+async function warningsOf(settings: Settings): Promise<readonly Worry[]> {
+  const devices = await devicesInUse(settings).catch(() => []);
+  return [...strandedDevices(settings, devices), ...unusedRego(settings)];
+}
+
+function warning({ text, remedy }: Worry): string {
+  return `${paint('yellow', '!')} ${text}\n  → ${remedy}`;
 }

@@ -21,8 +21,9 @@ import {
 import { importCertificate } from '../identity/import.ts';
 import { addTrustAnchor, authorityPaths, isIssuedBy, readTrustAnchors } from '../identity/trust.ts';
 import { type Answer, answering } from './command.ts';
+import { colouredState, described, expiry } from './device-text.ts';
 import { type Reached, withDevices } from './devices.ts';
-import { paint, relativeTime, table } from './terminal.ts';
+import { paint, table } from './terminal.ts';
 
 interface AddOptions {
   readonly segment: string;
@@ -37,6 +38,8 @@ interface AddOptions {
   readonly firmware?: string;
   readonly address?: string;
 }
+
+type SetOptions = Partial<Pick<AddOptions, 'segment' | 'label' | 'manufacturer' | 'model' | 'firmware'>>;
 
 const STATES: readonly { verb: string; state: DeviceState; done: string; text: string; undo: string }[] = [
   {
@@ -77,6 +80,23 @@ export function registerDevice(root: Command): void {
     .action(
       answering<AddOptions>(({ directory }, [id = ''], options) =>
         add(loadConfiguration(directory).settings, id, options),
+      ),
+    );
+
+  device
+    .command('set')
+    .description(
+      'change what is known of a device: move it to another segment, label it; its sessions are decided anew',
+    )
+    .argument('<id>', 'the device')
+    .option('--segment <name>', 'the segment whose rules hold for it from now on')
+    .option('--label <key=value...>', 'labels that policy sees; KEY= takes one away')
+    .option('--manufacturer <text>', 'who made it')
+    .option('--model <text>', 'its model')
+    .option('--firmware <text>', 'its firmware version')
+    .action(
+      answering<SetOptions>(({ directory }, [id = ''], options) =>
+        set(loadConfiguration(directory).settings, id, options),
       ),
     );
 
@@ -175,14 +195,7 @@ export function registerDevice(root: Command): void {
 
 async function add(settings: Settings, id: string, options: AddOptions): Promise<Answer> {
   const { directory } = settings;
-  const segments = [...settings.segments.keys()];
-  if (!settings.segments.has(options.segment)) {
-    const guess = nearest(options.segment, segments);
-    throw new Fault(
-      'SP_USAGE',
-      `There is no segment "${options.segment}" in sallyport.yaml; ${guess ? `did you mean "${guess}"?` : `known: ${segments.join(', ')}`}`,
-    );
-  }
+  refuseUnknownSegment(settings, options.segment);
   if (options.certificate !== undefined && options.csr !== undefined) {
     throw new Fault('SP_USAGE', 'Give either --certificate or --csr.');
   }
@@ -205,6 +218,38 @@ async function add(settings: Settings, id: string, options: AddOptions): Promise
       if (written) removeDeviceFolder(directory, id);
       throw thrown;
     }
+  });
+}
+
+function refuseUnknownSegment({ segments }: Settings, segment: string): void {
+  if (segments.has(segment)) return;
+  const known = [...segments.keys()];
+  const guess = nearest(segment, known);
+  throw new Fault(
+    'SP_USAGE',
+    `There is no segment "${segment}" in sallyport.yaml; ${guess ? `did you mean "${guess}"?` : `known: ${known.join(', ')}`}`,
+  );
+}
+
+async function set(settings: Settings, id: string, { label, ...options }: SetOptions): Promise<Answer> {
+  const { segment, manufacturer, model, firmware } = options;
+  const facts = {
+    ...(segment !== undefined && { segment }),
+    ...(manufacturer !== undefined && { manufacturer }),
+    ...(model !== undefined && { model }),
+    ...(firmware !== undefined && { firmware }),
+    ...(label && { labels: labelsOf(label) }),
+  };
+  if (Object.keys(facts).length === 0) throw new Fault('SP_USAGE', 'Say what to change, e.g. --segment NAME.');
+  if (segment !== undefined) refuseUnknownSegment(settings, segment);
+  return withDevices(settings, async ({ operations, live }) => {
+    const before = await operations['device-show']({ id });
+    const view = await operations['device-set']({ id, ...facts });
+    const moved = before.segment === view.segment ? '' : `, moved from ${before.segment}`;
+    const undo =
+      before.segment === view.segment ? '' : `\n  undo: sallyport device set ${id} --segment ${before.segment}`;
+    const text = `${paint('green', '✓')} ${id} is in segment ${view.segment}${moved}${effect(live)}${undo}`;
+    return { json: { ...view, live }, text };
   });
 }
 
@@ -254,13 +299,7 @@ function termOf(days: string | undefined): { days?: number } {
 
 function entryOf(id: string, certificatePem: string, options: AddOptions): DeviceEntry {
   const { segment, manufacturer, model, firmware, address } = options;
-  const labels = Object.fromEntries(
-    options.label.map((text) => {
-      const equals = text.indexOf('=');
-      if (equals < 1) throw new Fault('SP_USAGE', `--label ${text}: write KEY=VALUE.`);
-      return [text.slice(0, equals), text.slice(equals + 1)];
-    }),
-  );
+  const labels = labelsOf(options.label);
   return {
     id,
     segment,
@@ -271,6 +310,16 @@ function entryOf(id: string, certificatePem: string, options: AddOptions): Devic
     ...(firmware !== undefined && { firmware }),
     ...(address !== undefined && { address }),
   };
+}
+
+function labelsOf(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((text) => {
+      const equals = text.indexOf('=');
+      if (equals < 1) throw new Fault('SP_USAGE', `--label ${text}: write KEY=VALUE.`);
+      return [text.slice(0, equals), text.slice(equals + 1)];
+    }),
+  );
 }
 
 function added(
@@ -330,39 +379,6 @@ async function finishRenewal(settings: Settings, id: string): Promise<Answer> {
 
 function effect(live: boolean): string {
   return live ? '' : ' (the gateway is not running; it will see this when it starts)';
-}
-
-function described(view: DeviceView): string {
-  const labels = Object.entries(view.labels).map(([key, value]) => `${key}=${value}`);
-  const rows: [string, string | undefined][] = [
-    ['device', view.id],
-    ['segment', view.segment],
-    ['state', colouredState(view.state)],
-    ['key', view.key],
-    ['certificate', `serial ${view.serial}, by ${view.issuer}`],
-    ['names', view.names.join(', ')],
-    ['ends', expiry(view)],
-    ['labels', labels.length > 0 ? labels.join(', ') : undefined],
-    ['manufacturer', view.manufacturer],
-    ['model', view.model],
-    ['firmware', view.firmware],
-    ['address', view.address],
-    ['connections', view.connections === undefined ? undefined : String(view.connections)],
-    ['added', view.addedAt],
-  ];
-  return table(
-    rows
-      .filter((row): row is [string, string] => row[1] !== undefined)
-      .map(([key, value]) => [paint('dim', key), value]),
-  );
-}
-
-function colouredState(state: DeviceState): string {
-  return paint(state === 'active' ? 'green' : state === 'quarantined' ? 'yellow' : 'red', state);
-}
-
-function expiry({ notAfter }: DeviceView): string {
-  return `${notAfter.slice(0, 10)} (${relativeTime(Date.parse(notAfter) - Date.now())})`;
 }
 
 function readOperatorFile(path: string): Buffer {

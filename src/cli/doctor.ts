@@ -7,13 +7,14 @@ import { ask } from '../admin/client.ts';
 import { ConfigurationError } from '../config/load.ts';
 import type { Settings } from '../config/settings.ts';
 import { Fault } from '../faults/fault.ts';
-import { tail } from '../ledger/read.ts';
+import { tailAll } from '../ledger/streams.ts';
 import { provision } from '../provision.ts';
 import { DirectoryLock } from '../store/directory-lock.ts';
 import { ledgerFolder } from './audit.ts';
 import { ageOfCertificates } from './certificates.ts';
 import { answering, EXIT } from './command.ts';
 import { paint, relativeTime, withProgress } from './terminal.ts';
+import { devicesInUse, endingCertificates, strandedDevices, unusedRego } from './worries.ts';
 
 export interface Finding {
   readonly check:
@@ -23,6 +24,7 @@ export interface Finding {
     | 'ports'
     | 'modes'
     | 'certificates'
+    | 'devices'
     | 'disk'
     | 'ledger'
     | 'gateway';
@@ -65,6 +67,7 @@ export async function examine(directory: string): Promise<Finding[]> {
     ...(settings ? await ports(settings, running) : []),
     ...modes(directory),
     ...certificates(directory),
+    ...(settings ? await devices(settings) : []),
     ...disk(directory),
     ...(await ledger(directory)),
   ];
@@ -104,6 +107,9 @@ async function configuration(directory: string): Promise<{ settings?: Settings; 
           level: 'ok',
           text: `${settings.policy.module ?? 'the policy that ships'} loads and passes its canaries`,
         },
+        ...unusedRego(settings).map(
+          ({ text, remedy }): Finding => ({ check: 'policy', level: 'warning', text, remedy }),
+        ),
       ],
     };
   } catch (thrown) {
@@ -116,7 +122,7 @@ async function configuration(directory: string): Promise<{ settings?: Settings; 
 
 async function clock(directory: string): Promise<Finding[]> {
   const now = Date.now();
-  const [last] = await tail(ledgerFolder(directory), 1).catch(() => []);
+  const [last] = await tailAll(ledgerFolder(directory), 1).catch(() => []);
   const time = last && 'time' in last ? last.time : 0;
   if (now < EARLIEST_MS || now + 60_000 < time) {
     const text = `the clock says ${new Date(now).toISOString()}${time > now ? `, but the ledger’s last record is of ${new Date(time).toISOString()}` : ''}`;
@@ -206,9 +212,32 @@ function certificates(directory: string): Finding[] {
       check: 'certificates',
       level: left < 0 ? 'problem' : 'warning',
       text: ends,
-      remedy: `sallyport -C ${directory} ca renew, then restart the gateway`,
+      remedy: 'sallyport ca renew, then sallyport config reload',
     };
   });
+}
+
+/** Devices that cannot come in, or soon cannot, though nobody decided so. */
+async function devices(settings: Settings): Promise<Finding[]> {
+  try {
+    const inUse = await devicesInUse(settings);
+    const worries = [...strandedDevices(settings, inUse), ...endingCertificates(inUse, Date.now())];
+    if (worries.length === 0) {
+      const text = `${inUse.length} in use, each in a segment that is configured, none with a certificate that ends within ${WARN_DAYS} days`;
+      return [{ check: 'devices', level: 'ok', text }];
+    }
+    return worries.map(({ text, remedy, grave }) => ({
+      check: 'devices',
+      level: grave ? 'problem' : 'warning',
+      text,
+      remedy,
+    }));
+  } catch (thrown) {
+    const { message, entry } = Fault.from(thrown);
+    return [
+      { check: 'devices', level: 'problem', text: `the registry cannot be read: ${message}`, remedy: entry.remedy },
+    ];
+  }
 }
 
 function disk(directory: string): Finding[] {
@@ -239,7 +268,7 @@ function disk(directory: string): Finding[] {
 
 async function ledger(directory: string): Promise<Finding[]> {
   try {
-    const last = await tail(ledgerFolder(directory), 1);
+    const last = await tailAll(ledgerFolder(directory), 1);
     const text = last.length === 0 ? 'the ledger is empty' : `the ledger’s last record is ${last[0]?.seq}`;
     return [{ check: 'ledger', level: 'ok', text: `${text}; \`sallyport audit verify\` checks every one` }];
   } catch (thrown) {
