@@ -1,10 +1,10 @@
 /** A UDP socket, and nothing of DTLS: the only file of the library that opens one. */
 import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { BindOptions, PeerAddress } from '../options.ts';
 
 export class UdpSocket {
   readonly #socket: Socket;
+  #closed = false;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -12,9 +12,9 @@ export class UdpSocket {
 
   /** Binds. @throws the socket's error when the address is taken or unknown. */
   static async bind(options: BindOptions, peerHost = ''): Promise<UdpSocket> {
-    const host = options.host ?? (isIPv6(peerHost) ? '::' : '0.0.0.0');
+    const host = options.host ?? (peerHost.includes(':') ? '::' : '0.0.0.0');
     const socket = createSocket({
-      type: isIPv6(host) ? 'udp6' : 'udp4',
+      type: host.includes(':') ? 'udp6' : 'udp4',
       reusePort: options.reusePort ?? false,
       ...(options.udpReceiveBufferBytes === undefined ? {} : { recvBufferSize: options.udpReceiveBufferBytes }),
     });
@@ -40,7 +40,7 @@ export class UdpSocket {
   }
 
   send(datagram: Uint8Array, to: PeerAddress): void {
-    this.#socket.send(datagram, to.port, to.address, () => {});
+    if (!this.#closed) this.#socket.send(datagram, to.port, to.address, () => {});
   }
 
   /** The process may end while the socket is open. */
@@ -48,7 +48,10 @@ export class UdpSocket {
     this.#socket.unref();
   }
 
+  /** May be called again. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
   }
 }
