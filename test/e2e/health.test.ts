@@ -120,7 +120,8 @@ describe('the page of metrics', () => {
     expect(moved('sallyport_exchange_seconds_count', https)).toBe(5);
     expect(moved('sallyport_exchange_seconds_sum', https)).toBeGreaterThan(0);
     expect(moved('sallyport_decision_seconds_count')).toBe(8);
-    expect(moved('sallyport_ledger_records_total')).toBe(8);
+    // The decisions, and the listener's refusal.
+    expect(moved('sallyport_ledger_records_total')).toBe(9);
     expect(moved('sallyport_ledger_bytes_total')).toBeGreaterThan(8 * 300);
     expect(moved('sallyport_ledger_commit_seconds_count')).toBeGreaterThan(0);
     expect(moved('sallyport_connections', { protocol: 'websocket' })).toBe(1);
