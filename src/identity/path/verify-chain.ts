@@ -82,9 +82,11 @@ function readFoundation(
 
 function verifyUpon(
   { anchors, crls, unread }: Foundation,
-  { leaf: leafDer, untrusted, purpose, at }: Pick<ChainRequest, 'leaf' | 'untrusted' | 'purpose' | 'at'>,
+  { leaf: leafDer, untrusted, purpose, at: instant }: Pick<ChainRequest, 'leaf' | 'untrusted' | 'purpose' | 'at'>,
   limits: PathLimits,
 ): ChainVerdict {
+  // RFC 5280 section 4.1.2.5: certificates know whole seconds, and the last one counts to its end.
+  const at = Math.floor(instant / 1_000) * 1_000;
   if (untrusted.length > limits.maxUntrusted)
     return refused(refusal('limit-exceeded', `There are more than ${limits.maxUntrusted} untrusted certificates.`));
   const leaf = readChainCertificate(leafDer, limits.maxCertificateBytes, 'The leaf');

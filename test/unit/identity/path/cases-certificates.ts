@@ -88,6 +88,8 @@ const cases = (rows: readonly Row[]): ChainCase[] =>
 export const CERTIFICATES: readonly ChainCase[] = cases([
   ['a leaf in its last moment but one', '6.1.3 (a) (2)', 'accepted', device(ends, { at: END - 1_000 })],
   ['a leaf in its last second', '4.1.2.5', 'accepted', device(ends, { at: END }), 'the last second'],
+  ['a leaf at the end of its last second', '4.1.2.5', 'accepted', device(ends, { at: END + 999 }), 'the last second'],
+  ['a leaf just before its first second', '6.1.3 (a) (2)', 'not-yet-valid', device(begins, { at: END - 1 })],
   ['a leaf a second after', '6.1.3 (a) (2)', 'expired', device(ends, { at: END + 1_000 })],
   ['a leaf in its first second', '4.1.2.5', 'accepted', device(begins, { at: END })],
   ['a leaf a second before', '6.1.3 (a) (2)', 'not-yet-valid', device(begins, { at: END - 1_000 })],
