@@ -105,6 +105,8 @@ export interface OutgoingRequest {
   readonly noResponse?: number | undefined;
   /** Largest block to send and to ask for; default `limits.blockBytes`. */
   readonly blockBytes?: number | undefined;
+  /** One token for all blocks, against RFC 9175 section 4: for old servers that tell bodies apart by token. Default false. */
+  readonly sameToken?: boolean | undefined;
 }
 
 export interface RequestOptions {
