@@ -17,6 +17,15 @@ export function urnOf(id: string): string {
   return URN_PREFIX + id;
 }
 
+/**
+ * The device that a certificate says it is of: for a log, because only what can be an id is let through. Everything else in
+ * a name was written by whoever made the certificate, and may be anything.
+ */
+export function claimedDevice(names: readonly string[]): string | undefined {
+  const ids = names.filter((name) => name.startsWith(NAME_PREFIX)).map((name) => name.slice(NAME_PREFIX.length));
+  return ids.find((id) => DEVICE_ID.test(id));
+}
+
 /** True if `names` (as in Peer.names) has one of our URNs that belongs to another device than `id`. */
 export function namesAnother(names: readonly string[], id: string): boolean {
   return names.some((name) => name.startsWith(NAME_PREFIX) && name !== NAME_PREFIX + id);

@@ -20,7 +20,7 @@ export interface PathLimits {
 /** For files that an operator names. */
 export const DEFAULT_PATH_LIMITS: PathLimits = Object.freeze({
   maxCertificateBytes: 16_384,
-  maxUntrusted: 32,
+  maxUntrusted: 64,
   maxAnchors: 512,
   maxIntermediates: 3,
   maxAttempts: 256,

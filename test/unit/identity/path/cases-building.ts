@@ -260,7 +260,7 @@ export const BUILDING: readonly ChainCase[] = [
     rule: 'bound',
     says: 'limit-exceeded',
     differs: 'no such bound',
-    chain: () => ({ leaf: leaf(ISSUING), via: Array.from({ length: 33 }, () => ISSUING) }),
+    chain: () => ({ leaf: leaf(ISSUING), via: Array.from({ length: 65 }, () => ISSUING) }),
   },
   {
     name: 'too many trusted certificates',
