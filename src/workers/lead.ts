@@ -3,7 +3,7 @@
  * a folder of mode 0700, as the operator's door does: whoever may open it may change the folder anyway.
  */
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { StatusView } from '../admin/operations.ts';
 import type { Address } from '../config/settings.ts';
 import { Fault } from '../faults/fault.ts';
@@ -96,10 +96,7 @@ export class Lead implements Crew {
    * nobody is there, for then no port can be bound without sharing.
    */
   async place(wanted: Address): Promise<Address> {
-    if (!this.#options.role.again) {
-      await assertFree(wanted);
-      return wanted;
-    }
+    if (!this.#options.role.again) return freePlace(wanted);
     if (wanted.port !== 0) return wanted;
     const timeout = new Promise<Address>((resolve) => setTimeout(resolve, PLACE_TIMEOUT_MS, wanted).unref());
     return Promise.race([this.#known.promise, timeout]);
@@ -271,13 +268,16 @@ function fulfilled<T>(answers: readonly PromiseSettledResult<T>[]): T[] {
   return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
 }
 
-function assertFree({ host, port }: Address): Promise<void> {
-  if (port === 0) return Promise.resolve();
+/** A free port for port 0, too: the system would give one that somebody of the same user shares already. */
+function freePlace({ host, port }: Address): Promise<Address> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', (cause) => {
       reject(new Fault('SP_GATEWAY_LISTEN', `${host}:${port}: ${cause.message}`, { cause, details: { host, port } }));
     });
-    probe.listen({ host, port }, () => probe.close(() => resolve()));
+    probe.listen({ host, port }, () => {
+      const free = (probe.address() as AddressInfo).port;
+      probe.close(() => resolve({ host, port: free }));
+    });
   });
 }

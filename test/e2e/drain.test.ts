@@ -25,7 +25,8 @@ async function open(drainTimeout: string): Promise<void> {
     configuration: (cloud) => `
 gateway: test
 listen: { https: "127.0.0.1:0" }
-upstreams: { cloud: { url: "${cloud}" } }
+# One device may hold a quarter of a worker’s share of these.
+upstreams: { cloud: { url: "${cloud}", connections: 32 } }
 segments:
   sensors:
     routes:
