@@ -166,9 +166,10 @@ export class Core implements HandshakeServices {
       const { nextReceiveSeq } = handshake;
       association.farewell = { flight: lastFlight, untilMs, lastSentMs: this.nowMs, nextReceiveSeq };
     }
+    this.outbox.push({ kind: 'open', association });
+    for (const data of handshake.heldData) this.outbox.push({ kind: 'data', association, data });
     handshake.wipe();
     association.handshake = undefined;
-    this.outbox.push({ kind: 'open', association });
     // RFC 6347 4.2.8: only a finished handshake replaces what was there. With a Connection ID of its own the other goes on.
     if (before !== undefined && (before.ownCid?.length ?? 0) === 0) this.end(before, 'replaced');
     if (this.table.openCount > this.limits.maxAssociations) this.evictOne();

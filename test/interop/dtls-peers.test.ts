@@ -91,7 +91,7 @@ async function serve(options: Partial<ServerOptions> = {}): Promise<{ port: numb
 
 const withCertificates = (): Partial<ServerOptions> => ({ ...server, verifyPeer: judgeBy(authority) });
 
-/** CoAP confirmable GET (0x40 | tkl) gets 2.05 "hi"; anything else comes back in capitals. */
+/** CoAP confirmable GET (0x40 | tkl) gets 2.05 "sallyport"; anything else comes back in capitals. */
 function answerTo(data: Uint8Array): Uint8Array {
   const first = data[0] ?? 0;
   if (first >> 6 === 1 && (first & 0x30) === 0) {
@@ -99,7 +99,7 @@ function answerTo(data: Uint8Array): Uint8Array {
     return Buffer.concat([
       Buffer.from([0x60 | (first & 15), 0x45, data[2] ?? 0, data[3] ?? 0]),
       token,
-      Buffer.from([0xff, 0x68, 0x69]),
+      Buffer.from('\xffsallyport', 'latin1'),
     ]);
   }
   return Buffer.from(Buffer.from(data).toString('latin1').toUpperCase(), 'latin1');
@@ -276,7 +276,7 @@ describe('libcoap', () => {
 
   needs('coap-client-openssl').each(['coap-client-openssl', 'coap-client-gnutls'])('%s with PSK', async (tool) => {
     const { port, sessions } = await serve();
-    expect((await get(tool, port, psk)).out).toContain('hi');
+    expect((await get(tool, port, psk)).out).toContain('sallyport');
     expect(sessions[0]?.principal).toBe('Client_identity');
   });
 
@@ -286,7 +286,7 @@ describe('libcoap', () => {
       const { port, sessions } = await serve(withCertificates());
       const files = ['-c', at('device.pem'), '-j', at('device.key'), '-C', at('ca.pem')];
       const { out } = await run(tool, ['-m', 'get', '-B', '12', ...files, `coaps://localhost:${port}/x`]);
-      expect(out).toContain('hi');
+      expect(out).toContain('sallyport');
       expect(sessions[0]?.principal).toBe('probe-7');
     },
   );
@@ -299,7 +299,7 @@ describe('libcoap', () => {
     });
     writeFileSync(at('raw.pem'), `${device.key}`);
     execFileSync('sh', ['-c', `cat ${at('device.ec')} ${at('device.pub')} > ${at('raw.pem')}`]);
-    expect((await get('coap-client-gnutls', port, ['-M', at('raw.pem')])).out).toContain('hi');
+    expect((await get('coap-client-gnutls', port, ['-M', at('raw.pem')])).out).toContain('sallyport');
     expect(sessions[0]?.peer.kind).toBe('raw-public-key');
   });
 
@@ -307,7 +307,7 @@ describe('libcoap', () => {
     'with 20 % of its packets lost',
     async () => {
       const { port } = await serve();
-      expect((await get('coap-client-openssl', port, [...psk, '-l', '20%', '-B', '25'])).out).toContain('hi');
+      expect((await get('coap-client-openssl', port, [...psk, '-l', '20%', '-B', '25'])).out).toContain('sallyport');
     },
     40_000,
   );
@@ -346,14 +346,20 @@ describe('our client', () => {
       if (chunk.includes('ping')) peer.stdin.write('pong\n');
     });
     const options = { ...device, verifyPeer: judgeBy(authority), servername: 'localhost' };
-    const session = await connect('127.0.0.1', port, options);
+    // s_server stays connected to the port of its first client.
+    const own = await freePort();
+    const session = await connect('127.0.0.1', port, { ...options, port: own });
     expect(await answer(session, 'ping\n')).toContain('pong');
     const resumable = session.session;
     session.close();
     await session.closed;
     expect(resumable).toBeDefined();
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const again = await connect('127.0.0.1', port, { ...options, ...(resumable ? { session: resumable } : {}) });
+    const again = await connect('127.0.0.1', port, {
+      ...options,
+      ...(resumable ? { session: resumable } : {}),
+      port: own,
+    });
     expect(again.reused).toBe(true);
     again.close();
   });

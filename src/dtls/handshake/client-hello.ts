@@ -8,7 +8,7 @@ import { GROUPS } from '../crypto/kx.ts';
 import { SCHEMES } from '../crypto/sig.ts';
 import { type Suite, suiteByName } from '../crypto/suites.ts';
 import type { ResumableSession } from '../options.ts';
-import { equalBytes, u16, vector } from '../wire/bytes.ts';
+import { copy, equalBytes, u16, vector } from '../wire/bytes.ts';
 import { type Extensions, readExtensions, writeExtension, writeExtensionBlock } from '../wire/extensions.ts';
 import { parseHelloVerifyRequest, parseServerHello, writeClientHello } from '../wire/handshake.ts';
 import {
@@ -33,7 +33,7 @@ export function sayHello(handshake: Handshake): Flight {
   if (session?.extendedMasterSecret && session.servername === handshake.servername) {
     // RFC 5077 3.4: a session id of our own beside the ticket, so that the server's echo says "resumed".
     const hasTicket = session.ticket.length > 0;
-    handshake.sessionId = hasTicket ? digest('sha256', session.ticket) : session.sessionId.slice();
+    handshake.sessionId = hasTicket ? digest('sha256', session.ticket) : copy(session.sessionId);
   }
   return writeHello(handshake, new Uint8Array(0));
 }
@@ -112,7 +112,7 @@ export function onServerHello(handshake: Handshake, body: Uint8Array): MaybeOutc
   }
   const extensions = readExtensions(hello.extensions, 'server');
   if (extensions === undefined) return { fail: 'malformed-message' };
-  handshake.serverRandom = hello.random.slice();
+  handshake.serverRandom = copy(hello.random);
   handshake.suite = suite;
   handshake.extensions = extensions;
   handshake.extended = extensions.extendedMasterSecret;
@@ -125,7 +125,7 @@ export function onServerHello(handshake: Handshake, body: Uint8Array): MaybeOutc
   const { session } = settings.options;
   const resumes = handshake.sessionId.length > 0 && equalBytes(hello.sessionId, handshake.sessionId);
   if (!resumes || session === undefined) {
-    handshake.sessionId = hello.sessionId.slice();
+    handshake.sessionId = copy(hello.sessionId);
     if (suite.keyExchange === 'ecdhe') return { to: 'wait-certificate' };
     return { to: suite.keyExchange === 'psk' ? 'wait-hint-or-done' : 'wait-server-key-exchange' };
   }
@@ -147,10 +147,10 @@ export function clientSession(handshake: Handshake): ResumableSession | undefine
   const sessionId = earlier?.sessionId ?? handshake.sessionId;
   if (!handshake.extended || (ticket.length === 0 && sessionId.length === 0)) return undefined;
   return {
-    sessionId: sessionId.slice(),
+    sessionId: copy(sessionId),
     ticket,
     suite: (handshake.suite as Suite).name,
-    masterSecret: services.slab.view(association.slot, 'masterSecret').slice(),
+    masterSecret: copy(services.slab.view(association.slot, 'masterSecret')),
     extendedMasterSecret: handshake.extended,
     servername: handshake.servername,
     principal: handshake.principal,
@@ -174,7 +174,7 @@ function takeExtensions(handshake: Handshake, settings: ClientSettings, extensio
     association.receiveLimitBytes = settings.receiveLimitBytes;
   }
   if (extensions.connectionId !== undefined) {
-    association.peerCid = extensions.connectionId.slice();
+    association.peerCid = copy(extensions.connectionId);
     association.returnRoutability = extensions.returnRoutability;
   } else {
     if (extensions.returnRoutability) return false;

@@ -61,6 +61,8 @@ export class Handshake {
   /** Copies of records of epoch 1 that came before their keys. */
   deferred: Uint8Array[] = [];
   deferredBytes = 0;
+  /** Authentic application data that overtook Finished; delivered after it, or never. */
+  heldData: Uint8Array[] = [];
   /** A ChangeCipherSpec that came while the caller was asked; counts only in the state that waits for it. */
   heldChangeCipherSpec = false;
   badFinishedRecords = 0;
@@ -206,6 +208,7 @@ export class Handshake {
     this.agreed = undefined;
     this.keyShare = undefined;
     this.deferred = [];
+    this.heldData = [];
     this.reassembly.clear();
     this.transcript.restart();
     this.flight = undefined;

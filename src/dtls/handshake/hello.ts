@@ -6,7 +6,7 @@
 import type { Core } from '../core.ts';
 import type { PeerAddress } from '../options.ts';
 import { Association, addressKey } from '../session/association.ts';
-import { concat, equalBytes, u16, vector } from '../wire/bytes.ts';
+import { concat, copy, equalBytes, u16, vector } from '../wire/bytes.ts';
 import { type ClientHello, parseClientHello, parseFragments, writeFragment } from '../wire/handshake.ts';
 import { plainRecord, type RawRecord } from '../wire/record.ts';
 import { ContentType, DTLS_1_0, DTLS_1_2, HandshakeType } from '../wire/registry.ts';
@@ -33,7 +33,7 @@ export function onClientHello(core: Core, record: RawRecord, address: PeerAddres
   if (fragment.length > core.limits.maxHandshakeMessageBytes) return core.drop('message-too-long');
   // 0 for the first hello, 1 for the one with the cookie (RFC 6347 4.2.2).
   if (fragment.messageSeq > 1) return core.drop('message-unexpected');
-  const body = fragment.body.slice();
+  const body = copy(fragment.body);
   const hello = parseClientHello(body);
   if (hello === undefined) return core.drop('hello-malformed');
 

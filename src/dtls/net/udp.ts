@@ -15,6 +15,8 @@ export class UdpSocket {
     const host = options.host ?? (peerHost.includes(':') ? '::' : '0.0.0.0');
     const socket = createSocket({
       type: host.includes(':') ? 'udp6' : 'udp4',
+      // Addresses are numbers here: looking them up would only make each send wait for a turn of the event loop.
+      lookup: (address, _options, done) => done(null, address, address.includes(':') ? 6 : 4),
       reusePort: options.reusePort ?? false,
       ...(options.udpReceiveBufferBytes === undefined ? {} : { recvBufferSize: options.udpReceiveBufferBytes }),
     });

@@ -9,7 +9,7 @@ import { isClientHello, onClientHello } from '../handshake/hello.ts';
 import type { PeerAddress } from '../options.ts';
 import { addressKey } from '../session/association.ts';
 import { isProof, onAuthentic, PATH_COOKIE_BYTES, PathMessage, sameAddress } from '../session/path.ts';
-import { concat, u8 } from '../wire/bytes.ts';
+import { concat, copy, u8 } from '../wire/bytes.ts';
 import { parseFragments } from '../wire/handshake.ts';
 import { parseRecord, type RawRecord } from '../wire/record.ts';
 import { Alert, ContentType, DTLS_1_0, DTLS_1_2, HandshakeType } from '../wire/registry.ts';
@@ -135,8 +135,17 @@ function defer(core: Core, association: Peer, bytes: Uint8Array): undefined {
   const full =
     handshake.deferred.length >= maxDeferredRecords || handshake.deferredBytes + bytes.length > maxDeferredBytes;
   if (full) return core.drop('next-epoch-full');
-  handshake.deferred.push(bytes.slice());
+  handshake.deferred.push(copy(bytes));
   handshake.deferredBytes += bytes.length;
+}
+
+/** Data that overtook Finished is not delivered before it (CVE-2014-8176); a little of it is kept. */
+function holdData(core: Core, association: Peer, plaintext: Uint8Array): undefined {
+  const { handshake } = association;
+  const { maxDeferredRecords, maxDeferredBytes } = core.limits;
+  if (handshake === undefined || handshake.heldData.length >= maxDeferredRecords) return core.drop('data-before-open');
+  if (plaintext.length > maxDeferredBytes) return core.drop('data-before-open');
+  handshake.heldData.push(plaintext);
 }
 
 /** Takes up what waited for its keys. */
@@ -179,7 +188,7 @@ function dispatch(core: Core, association: Peer, { type, plaintext }: OpenedReco
   if (plaintext.length > association.receiveLimitBytes) return core.end(association, 'record-overflow');
   switch (type) {
     case ContentType.applicationData:
-      if (association.state !== 'open') return core.drop('data-before-open');
+      if (association.handshake !== undefined) return holdData(core, association, plaintext);
       core.outbox.push({ kind: 'data', association, data: plaintext });
       return;
     case ContentType.handshake:

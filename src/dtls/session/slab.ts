@@ -26,7 +26,7 @@ export class SecretSlab {
   allocate(): number {
     if (this.#free.length === 0) {
       const first = this.#chunks.length * SLOTS_PER_CHUNK;
-      this.#chunks.push(Buffer.allocUnsafeSlow(SLOTS_PER_CHUNK * SLOT_BYTES).fill(0));
+      this.#chunks.push(new Uint8Array(SLOTS_PER_CHUNK * SLOT_BYTES));
       for (let slot = first + SLOTS_PER_CHUNK - 1; slot >= first; slot--) this.#free.push(slot);
     }
     return this.#free.pop() as number;

@@ -28,6 +28,11 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** A copy that shares no memory: `slice` of a Buffer would be a view on the receive buffer, or on a key that is wiped later. */
+export function copy(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
 /** A vector with a length prefix of 1, 2 or 3 bytes. */
 export function vector(prefix: 1 | 2 | 3, body: Uint8Array): Uint8Array {
   return concat(prefix === 1 ? u8(body.length) : prefix === 2 ? u16(body.length) : u24(body.length), body);

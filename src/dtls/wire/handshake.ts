@@ -5,7 +5,7 @@
  *
  * One parse function per message; each wants every byte accounted for and gives undefined otherwise.
  */
-import { concat, u8, u16, u24, vector } from './bytes.ts';
+import { concat, copy, u8, u16, u24, vector } from './bytes.ts';
 import { type ExtensionMap, parseExtensionBlock } from './extensions.ts';
 import { Reader } from './reader.ts';
 import { DTLS_1_2 } from './registry.ts';
@@ -155,7 +155,7 @@ export function parseCertificate(body: Uint8Array, maxChainLength: number): Uint
   while (reader.left > 0) {
     const certificate = reader.vector(3);
     if (certificate === undefined || certificate.length === 0 || chain.length === maxChainLength) return undefined;
-    chain.push(certificate.slice());
+    chain.push(copy(certificate));
   }
   return chain;
 }
@@ -168,7 +168,7 @@ export function writeCertificate(chain: readonly Uint8Array[]): Uint8Array {
 export function parseRawPublicKey(body: Uint8Array): Uint8Array | undefined {
   const reader = new Reader(body);
   const key = reader.vector(3);
-  return key === undefined || reader.left > 0 ? undefined : key.slice();
+  return key === undefined || reader.left > 0 ? undefined : copy(key);
 }
 
 /** Parameters of ServerKeyExchange; what the suite does not have is absent. */
@@ -267,5 +267,5 @@ export function parseNewSessionTicket(body: Uint8Array): Uint8Array | undefined 
   const reader = new Reader(body);
   const lifetime = reader.u32();
   const ticket = reader.vector(2);
-  return lifetime === undefined || ticket === undefined || reader.left > 0 ? undefined : ticket.slice();
+  return lifetime === undefined || ticket === undefined || reader.left > 0 ? undefined : copy(ticket);
 }
