@@ -57,6 +57,16 @@ describe('a bomb of a hundred cross-signed authorities', () => {
     expect(effort.signatureChecks).toBeLessThanOrEqual(LIMITS.maxSignatureChecks + 1);
   });
 
+  it('many certificates of one key under many that may not issue: attempts without a signature are counted too', () => {
+    const keys = ec();
+    const b: Issued = { der: Buffer.alloc(0), name: commonName('B'), keys: ec() };
+    const same = Array.from({ length: 20 }, () => authority('A', { issuer: b, keys }));
+    const none = Array.from({ length: 30 }, () => authority('B', { constraints: null, usage: null }));
+    const { result, effort } = search({ leaf: leaf(same[0]), via: [...same, ...none] });
+    expect(result).toMatchObject({ reason: 'limit-exceeded' });
+    expect(effort).toEqual({ attempts: LIMITS.maxAttempts + 1, signatureChecks: 1 });
+  });
+
   it('does not hide a path whose key identifiers lead the way', () => {
     const issuing = authority('A', { issuer: ROOT });
     const { result, effort } = search({ leaf: leaf(issuing), via: [...two, issuing] });
