@@ -14,7 +14,7 @@ import type { HttpUpstream, UpstreamStatus } from './http-upstream.ts';
 import { Lane } from './lane.ts';
 import { RequestStream } from './request-body.ts';
 import { requestHead } from './request-head.ts';
-import { Transfer, type TransferOwner, type TransferRequest } from './transfer.ts';
+import { type Carrier, Transfer, type TransferOwner, type TransferRequest } from './transfer.ts';
 import { isPassing } from './upstream-fault.ts';
 
 export class Http1Upstream implements HttpUpstream, TransferOwner {
@@ -26,8 +26,10 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
   readonly #timeoutMs: number;
   readonly #now: () => number;
   readonly #circuit = new CircuitBreaker(() => performance.now());
-  readonly #lanes = new Map<Transfer, Lane>();
-  readonly #idle: Lane[] = [];
+  /** All that were opened, at most `connections`; each knows what it carries. */
+  readonly #lanes: Lane[] = [];
+  readonly #idle: Carrier[] = [];
+  #inFlight = 0;
   readonly #queue: FairQueue<Transfer>;
   #lastError: FaultCode | undefined;
   #lastErrorAt: number | undefined;
@@ -69,7 +71,7 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
     return {
       name: this.name,
       state: this.#circuit.state,
-      inFlight: this.#lanes.size,
+      inFlight: this.#inFlight,
       waiting: this.#queue.waiting,
       ...(this.#lastError !== undefined && { lastError: this.#lastError }),
       ...(this.#lastErrorAt !== undefined && { lastErrorAt: this.#lastErrorAt }),
@@ -78,16 +80,16 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
 
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
-    if (this.#lanes.size + this.#queue.waiting > 0) {
+    if (this.#inFlight + this.#queue.waiting > 0) {
       await new Promise<void>((resolve) => {
         this.#drained = resolve;
         setTimeout(resolve, graceMs).unref();
       });
     }
     const draining = new Fault('SP_GATEWAY_DRAINING');
-    for (const transfer of [...this.#queue.all(), ...this.#lanes.keys()]) transfer.stop(draining);
-    for (const lane of [...this.#idle, ...this.#lanes.values()]) lane.destroy();
-    this.#idle.length = 0;
+    for (const transfer of this.#queue.all()) transfer.stop(draining);
+    for (const { transfer } of this.#lanes) transfer?.stop(draining);
+    for (const lane of this.#lanes) lane.destroy();
   }
 
   /** Everything that can be refused before anything is held. */
@@ -123,24 +125,29 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
 
   /** Overtakes nobody: while a lane is free, nothing waits that may hold it. */
   #mayStart(device: string, streamed: boolean): boolean {
-    return this.#lanes.size < this.#connections && this.#queue.allows(device, streamed);
+    return this.#inFlight < this.#connections && this.#queue.allows(device, streamed);
   }
 
-  #freeLane(): Lane {
+  #freeLane(): Carrier {
     // The one used last: the others may then grow old and be closed.
-    return this.#idle.pop() ?? new Lane(this.#origin, this.#dial, this.limits);
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const lane = new Lane(this.#origin, this.#dial, this.limits);
+    this.#lanes.push(lane);
+    return lane;
   }
 
-  #dispatch(transfer: Transfer, lane: Lane): void {
+  #dispatch(transfer: Transfer, lane: Carrier): void {
     transfer.attempts++;
-    this.#lanes.set(transfer, lane);
+    if (transfer.lane === undefined) this.#inFlight++;
+    transfer.lane = lane;
     lane.dispatch(transfer);
   }
 
   // --- TransferOwner
 
   settled(transfer: Transfer, fault: Fault | undefined): void {
-    const waited = !this.#lanes.has(transfer) && this.#queue.cancel(transfer);
+    const waited = transfer.lane === undefined && this.#queue.cancel(transfer);
     if (fault) this.#note(fault);
     if (fault && (fault.entry.blame !== 'upstream' || waited)) {
       // The device left, or the request never got to the upstream.
@@ -154,7 +161,7 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
   }
 
   failedUnsent(transfer: Transfer, error: unknown): boolean {
-    const lane = this.#lanes.get(transfer);
+    const { lane } = transfer;
     if (lane === undefined || transfer.attempts > RETRIES_UNSENT || !isPassing(error)) return false;
     setImmediate(() => {
       if (!transfer.settled) this.#dispatch(transfer, lane);
@@ -163,28 +170,28 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
   }
 
   released(transfer: Transfer, cut: boolean): void {
-    const lane = this.#lanes.get(transfer);
+    const { lane } = transfer;
     if (lane === undefined) return;
     if (cut) {
       lane.cut();
       // Others may reach their deadline in this very moment: what only waited is not to be sent for that.
-      setImmediate(() => this.#free(transfer, lane));
+      setImmediate(() => this.#free(lane, transfer));
     } else {
-      this.#free(transfer, lane);
+      this.#free(lane, transfer);
     }
   }
 
-  #free(transfer: Transfer, lane: Lane): void {
-    this.#lanes.delete(transfer);
+  #free(lane: Carrier, transfer: Transfer): void {
+    this.#inFlight--;
     this.#idle.push(lane);
     this.#queue.release(transfer);
     // More than one, if the lane was not what they waited for but this device's share or a stream's place.
-    while (this.#lanes.size < this.#connections) {
+    while (this.#inFlight < this.#connections) {
       const next = this.#queue.next();
       if (next === undefined) break;
       this.#dispatch(next, this.#freeLane());
     }
-    if (this.#lanes.size === 0) this.#drained?.();
+    if (this.#inFlight === 0) this.#drained?.();
   }
 
   #note(fault: Fault): Fault {

@@ -8,9 +8,9 @@ import { Fault } from '../faults/fault.ts';
 import type { Dial, Origin } from './dial.ts';
 import { RequestStream } from './request-body.ts';
 import { ResponseParser } from './response-parser.ts';
-import type { Transfer } from './transfer.ts';
+import type { Carrier, Transfer } from './transfer.ts';
 
-export class Lane {
+export class Lane implements Carrier {
   readonly #dial: Dial;
   readonly #limits: Limits;
   /** `Host` and what stands in every head. */
@@ -30,6 +30,11 @@ export class Lane {
     this.#limits = limits;
     // RFC 9110 section 7.2: the authority, without the default port.
     this.#preamble = `host: ${new URL(origin.url).host}\r\nconnection: keep-alive\r\n`;
+  }
+
+  /** What it carries at the moment. */
+  get transfer(): Transfer | undefined {
+    return this.#transfer;
   }
 
   /** Sends the transfer's request; it is told of everything that becomes of it. */

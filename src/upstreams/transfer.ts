@@ -25,6 +25,13 @@ export interface TransferOwner {
   released(transfer: Transfer, cut: boolean): void;
 }
 
+/** What carries it: a connection slot (lane.ts). */
+export interface Carrier {
+  dispatch(transfer: Transfer): void;
+  /** Ends what it carries, and the connection with it. */
+  cut(): void;
+}
+
 export interface TransferRequest {
   /** Id of the device whose message it is. */
   readonly device: string;
@@ -52,6 +59,8 @@ export class Transfer implements ResponseReader {
   #started = false;
   #sent = false;
   attempts = 0;
+  /** The connection slot it was given; undefined while it waits for one. */
+  lane: Carrier | undefined;
 
   constructor(
     owner: TransferOwner,
