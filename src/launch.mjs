@@ -216,6 +216,8 @@ function handOver(node, words) {
       // Not on this platform: fall through to a child.
     }
   }
+  // As supervisor.mjs: no debugger for the asking.
+  process.on('SIGUSR1', () => {});
   const child = spawn(node, words, {
     stdio: 'inherit',
     env: { ...process.env, SALLYPORT_LAUNCHER: String(above ?? process.pid) },

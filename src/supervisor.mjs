@@ -83,6 +83,9 @@ export function supervise({ program, flags, words, of, above }) {
     if (workers.every(({ child }) => !child)) resolve(code ?? 0);
   };
 
+  // Node opens a debugger on SIGUSR1. Any process of the user may send one, a worker that was taken over too, and this
+  // process has no permission model around it.
+  process.on('SIGUSR1', () => {});
   // A second signal means: now. The workers know (cli/run.ts). Ctrl-C reaches them too, and they leave it to us.
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => stop('SIGTERM'));
   process.on('SIGHUP', () => workers[0].child?.kill('SIGHUP'));

@@ -28,7 +28,7 @@ import { WebSocket } from 'ws';
 import { ask } from '../../src/admin/client.ts';
 import { writeNewFolder } from '../../src/identity/atomic-file.ts';
 import { Authority } from '../../src/identity/ca/authority.ts';
-import { verifyLedger } from '../../src/ledger/verify.ts';
+import { verifyAll } from '../../src/ledger/streams.ts';
 import { RunningGateway } from '../fixtures/running-gateway.ts';
 import { command } from './wire/command.ts';
 import { GoodClient } from './wire/good-client.ts';
@@ -110,16 +110,18 @@ afterAll(async () => {
   rmSync(outside, { recursive: true, force: true });
 });
 
-/** The words of the running process before its program, and the program. */
-function runningFlags(): { node: string; flags: string[] } {
-  const words = readFileSync(`/proc/${gateway.child?.pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+/** The words of a running process before its program, and the program. */
+function runningFlags(pid = gateway.workers()[0]): { node: string; flags: string[] } {
+  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
   const program = words.findIndex((word) => word.endsWith('/main.ts'));
   expect(program).toBeGreaterThan(0);
   return { node: words[0] as string, flags: words.slice(1, program) };
 }
 
-it('the running process has the permission model, exact paths, and nothing that loosens it', () => {
-  const { flags } = runningFlags();
+it('each running process has the permission model, exact paths, and nothing that loosens it', () => {
+  const [{ flags } = { flags: [] }, ...others] = gateway.workers().map((pid) => runningFlags(pid));
+  // The machine decides how many there are.
+  for (const other of others) expect(other.flags).toEqual(flags);
   const { directory } = gateway;
   expect(flags).toContain('--permission');
   expect(flags).toContain('--disable-proto=delete');
@@ -198,18 +200,38 @@ it('a process with the same flags can start, load, read and write nothing', asyn
 
 it('code inside the running gateway can do no more, and no less while devices are served', async () => {
   const good = new GoodClient(gateway, { id: 'good-1' });
-  const at = join(gateway.directory, 'run', 'outcomes.json');
-  writeFileSync(join(gateway.directory, 'run', 'go'), '');
-  await expect.poll(() => existsSync(at) && readFileSync(at, 'utf8') !== '', { timeout: 20_000 }).toBe(true);
-  const { attempts, databases } = JSON.parse(readFileSync(at, 'utf8')) as Outcomes;
-  const left = [...undue(attempts, OTHERWISE, 'ERR_ACCESS_DENIED'), ...undue(databases, {}, 'TypeError')];
+  const left: [string, string][] = [];
+  let tried = 0;
+  // One worker after the other: they would find each other's traces.
+  for (const pid of gateway.workers()) {
+    const at = join(gateway.directory, 'run', `outcomes-${pid}.json`);
+    writeFileSync(join(gateway.directory, 'run', `go-${pid}`), '');
+    await expect.poll(() => existsSync(at) && readFileSync(at, 'utf8') !== '', { timeout: 20_000 }).toBe(true);
+    const { attempts, databases } = JSON.parse(readFileSync(at, 'utf8')) as Outcomes;
+    left.push(...undue(attempts, OTHERWISE, 'ERR_ACCESS_DENIED'), ...undue(databases, {}, 'TypeError'));
+    tried += Object.keys(attempts).length + Object.keys(databases).length;
+  }
   const { sent, errors } = await good.stop();
   console.log(
-    `${Object.keys(attempts).length + Object.keys(databases).length} attempts inside the running gateway, ${left.length} not refused; good client: ${sent} sent, ${errors.length} errors`,
+    `${tried} attempts inside the running gateway, ${left.length} not refused; good client: ${sent} sent, ${errors.length} errors`,
   );
   expect(left).toEqual([]);
   expectUntouched();
   expect(errors).toEqual([]);
+});
+
+it('no process of the gateway opens a debugger for whoever asks', async () => {
+  const processes = [...new Set([gateway.child?.pid ?? 0, ...gateway.workers()])];
+  for (const pid of processes) process.kill(pid, 'SIGUSR1');
+  await new Promise((later) => setTimeout(later, 500));
+  const listening = (pid: number) =>
+    readFileSync(`/proc/${pid}/net/tcp`, 'latin1')
+      .split('\n')
+      // 9229, in state LISTEN.
+      .filter((line) => /^ *\d+: \S+:240D \S+ 0A /.test(line));
+  expect(processes.flatMap(listening)).toEqual([]);
+  expect(gateway.output()).not.toContain('Debugger listening');
+  for (const pid of processes) expect(existsSync(`/proc/${pid}/exe`)).toBe(true);
 });
 
 it('a database cannot become an authority', async () => {
@@ -239,8 +261,8 @@ it('a database cannot become an authority', async () => {
 
 it('no secret is in its arguments or its environment', () => {
   const { directory } = gateway;
-  const seen = ['cmdline', 'environ']
-    .map((file) => readFileSync(`/proc/${gateway.child?.pid}/${file}`, 'utf8'))
+  const seen = [gateway.child?.pid, ...gateway.workers()]
+    .flatMap((pid) => ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8')))
     .join('\n');
   const files = [
     'keys/privacy.json',
@@ -316,7 +338,7 @@ it('and every function of the gateway works under it', async () => {
   const began = performance.now();
   await gateway.stop();
   const drained = Math.round(performance.now() - began);
-  const verification = await verifyLedger(join(directory, 'ledger'));
+  const verification = await verifyAll(join(directory, 'ledger'));
   expect(verification.firstProblem).toBeUndefined();
   expect(gateway.output()).not.toMatch(/ERR_ACCESS_DENIED|SP_INTERNAL|"event":"fatal"/);
   console.log(
