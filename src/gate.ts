@@ -9,6 +9,7 @@ import type { Device, Peer } from './exchange/peer.ts';
 import { pass, reconsider } from './exchange/pipeline.ts';
 import { Fault } from './faults/fault.ts';
 import { peerFromCertificate } from './identity/certificate.ts';
+import { claimedDevice } from './identity/device-id.ts';
 import type { DeviceIdentifier } from './identity/identifier.ts';
 import type { DeviceRegistry } from './identity/registry.ts';
 import type { LiveSessions } from './identity/sessions.ts';
@@ -97,7 +98,8 @@ export function passageOf(parts: GateParts, gate: () => Gate): Passage {
     },
     drop: (reason, peer, why) => {
       metrics.drop(reason);
-      log.drop(reason, peer, why, peer.key === undefined ? undefined : registry.byKey(peer.key)?.device.id);
+      const device = peer.key === undefined ? undefined : registry.byKey(peer.key)?.device.id;
+      log.drop(reason, peer, why, { device, claims: claimedDevice(peer.names ?? []) });
     },
     refuse: (code, decision, peer) => {
       metrics.refusal(code);

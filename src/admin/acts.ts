@@ -71,17 +71,21 @@ export async function onRecord<T>(
   const decision = ports.decisionId();
   const facts = { ...act, decision, by, ...(revision !== undefined && { revision }) };
   const begun: ActRecord = { ...facts, time: ports.now(), outcome: 'begun' };
+  let writable = true;
   if (effect === 'opens') await ports.record(begun);
-  else if (!(await isKeptInTime(ports.keep(begun)))) ports.onUnrecorded(begun);
-  const end = (outcome: Pick<ActRecord, 'outcome' | 'fault'>) => {
-    ports.keep({ ...facts, time: ports.now(), ...outcome }).catch(() => undefined);
+  else writable = await isKeptInTime(ports.keep(begun));
+  if (!writable) ports.onUnrecorded(begun);
+  const end = async (outcome: Pick<ActRecord, 'outcome' | 'fault'>) => {
+    const kept = isKeptInTime(ports.keep({ ...facts, time: ports.now(), ...outcome }));
+    // Whoever looks at the ledger when this answers finds both halves; a disk that refuses is not waited for twice.
+    if (writable) await kept;
   };
   try {
     const result = await work();
-    end({ outcome: 'done' });
+    await end({ outcome: 'done' });
     return result;
   } catch (thrown) {
-    end({ outcome: 'failed', fault: Fault.from(thrown).code });
+    await end({ outcome: 'failed', fault: Fault.from(thrown).code });
     throw thrown;
   }
 }

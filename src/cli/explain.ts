@@ -5,6 +5,7 @@
 import type { Command } from 'commander';
 import { loadConfiguration } from '../config/load.ts';
 import { printable } from '../config/problem.ts';
+import type { Settings } from '../config/settings.ts';
 import { FAULTS, type FaultCode, isReason } from '../faults/catalogue.ts';
 import { Fault } from '../faults/fault.ts';
 import type { DecisionEntry, LedgerEntry, OperatorEntry, OutcomeEntry, RefusalEntry } from '../ledger/entry.ts';
@@ -30,29 +31,36 @@ export function registerExplain(root: Command): void {
       answering(async ({ directory }, [decision = '']) => {
         if (!UUID.test(decision)) throw new Fault('SP_USAGE', `"${printable(decision)}" is not a decision id.`);
         const { settings } = loadConfiguration(directory);
-        const folder = ledgerFolder(directory);
-        const entries = await withProgress('searching the ledger', () => findAll(folder, decision));
-        const record = entries.find((entry): entry is DecisionEntry => entry.kind === 'decision');
-        if (!record) return explainOther(entries, folder, decision);
-        const outcome = entries.find((entry: LedgerEntry): entry is OutcomeEntry => entry.kind === 'outcome');
-        const target = record.action?.targetDevice;
-        const targetSegment =
-          target === undefined
-            ? undefined
-            : await withDevices(
-                settings,
-                async ({ operations }) => (await operations['device-show']({ id: target })).segment,
-              ).catch(() => undefined);
-        const explanation = explained({ settings, record, ...(targetSegment !== undefined && { targetSegment }) });
-        const similar = await withProgress('counting the like', () =>
-          countSimilarAll(folder, record, record.time - HOUR_MS),
-        );
-        return {
-          json: { record, ...(outcome && { outcome }), ...explanation, similar },
-          text: render(record, outcome, explanation, similar),
-        };
+        return explain(settings, decision).catch((thrown: unknown) => {
+          if (thrown instanceof Fault) throw thrown;
+          const message = `The record under ${decision} cannot be explained: it is not as a gateway writes it.`;
+          throw new Fault('SP_LEDGER_BROKEN', message, { cause: thrown });
+        });
       }),
     );
+}
+
+async function explain(settings: Settings, decision: string): Promise<Answer> {
+  const folder = ledgerFolder(settings.directory);
+  const entries = await withProgress('searching the ledger', () => findAll(folder, decision));
+  const record = entries.find((entry): entry is DecisionEntry => entry.kind === 'decision');
+  if (!record) return explainOther(entries, folder, decision);
+  const outcome = entries.find((entry: LedgerEntry): entry is OutcomeEntry => entry.kind === 'outcome');
+  const refusal = entries.find((entry): entry is RefusalEntry => entry.kind === 'refusal');
+  const target = record.action.targetDevice;
+  const targetSegment =
+    target === undefined
+      ? undefined
+      : await withDevices(
+          settings,
+          async ({ operations }) => (await operations['device-show']({ id: target })).segment,
+        ).catch(() => undefined);
+  const explanation = explained({ settings, record, ...(targetSegment !== undefined && { targetSegment }) });
+  const similar = await withProgress('counting the like', () => countSimilarAll(folder, record, record.time - HOUR_MS));
+  return {
+    json: { record, ...(outcome && { outcome }), ...(refusal && { refusal }), ...explanation, similar },
+    text: render(record, [outcome, refusal], explanation, similar),
+  };
 }
 
 /** What this version cannot explain is no fault of its own: a later one wrote it, or somebody who should not have. */
@@ -129,7 +137,7 @@ function when(time: number): string {
 
 function render(
   record: DecisionEntry,
-  outcome: OutcomeEntry | undefined,
+  [outcome, refusal]: readonly [OutcomeEntry | undefined, RefusalEntry | undefined],
   explanation: Explanation,
   similar: Similar,
 ): string {
@@ -143,6 +151,11 @@ function render(
     lines.push(
       `  ${paint('yellow', 'afterwards')}  ${printable(outcome.fault)}: it was permitted, but did not get through`,
     );
+  // A WebSocket's conversation goes under the id of its upgrade.
+  if (refusal) {
+    const { summary } = aboutFault(refusal.fault);
+    lines.push(`  ${paint('yellow', 'afterwards')}  ${printable(`${refusal.fault}: ${summary}`)}`);
+  }
   if (explanation.looked.length > 0) {
     lines.push(`  Rules${record.device ? ` of segment ${printable(record.device.segment)}` : ''} looked at:`);
     lines.push(

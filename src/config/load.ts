@@ -20,6 +20,7 @@ import {
 } from 'yaml';
 import { Fault } from '../faults/fault.ts';
 import { crossCheck } from './cross-check.ts';
+import { defaultOf, LIMIT_DEFINITIONS } from './definitions.ts';
 import { MAX_PROBLEMS, nearest, type Problem, renderProblem } from './problem.ts';
 import { type Configuration, configuration } from './schema.ts';
 import {
@@ -163,7 +164,8 @@ interface Issue {
   readonly values?: readonly unknown[];
 }
 
-function issueProblems(issues: readonly unknown[]): Problem[] {
+/** @param base where the issues' paths begin: a union's branches do not repeat it */
+function issueProblems(issues: readonly unknown[], base: readonly (string | number)[] = []): Problem[] {
   return (issues as readonly Issue[]).slice(0, MAX_PROBLEMS).flatMap((issue): Problem[] => {
     const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
     if (issue.code === 'unrecognized_keys') {
@@ -173,7 +175,7 @@ function issueProblems(issues: readonly unknown[]): Problem[] {
         return { path: [...path, key], message: 'unknown key', remedy };
       });
     }
-    if (issue.code === 'invalid_union') return unionProblems(issue, path);
+    if (issue.code === 'invalid_union') return unionProblems(issue, path, [...base, ...path]);
     if (issue.code === 'invalid_type' && issue.message.includes('received undefined')) {
       return [{ path, message: 'is missing', remedy: describeKey(path) ?? 'docs/config.md shows how it is written' }];
     }
@@ -182,29 +184,44 @@ function issueProblems(issues: readonly unknown[]): Problem[] {
     if (issue.code === 'invalid_value') {
       return [{ path, message: `is one of ${(issue.values ?? []).join(', ')}` }];
     }
-    if (issue.code === 'invalid_type') return [{ path, message: `is not ${article(String(issue.expected))}` }];
+    if (issue.code === 'invalid_type') return [wrongType(path, String(issue.expected), [...base, ...path])];
     return [{ path, message: issue.message.replace(/^Invalid input: /, '') }];
   });
 }
 
 /** Of a union's branches the one that got furthest tells a person most. */
-function unionProblems(issue: Issue, path: (string | number)[]): Problem[] {
-  const branches = (issue.errors ?? []).map((branch) => issueProblems(branch));
+function unionProblems(issue: Issue, path: (string | number)[], whole: readonly (string | number)[]): Problem[] {
+  const branches = (issue.errors ?? []).map((branch) => issueProblems(branch, whole));
   const useful = branches.filter((branch) => branch.some((problem) => !problem.message.startsWith('is not a')));
-  const chosen = useful[0] ?? [{ path: [], message: 'is written differently; docs/config.md shows how' }];
+  const chosen = useful[0] ?? [differently(whole)];
   return chosen.map((problem) => ({ ...problem, path: [...path, ...problem.path] }));
 }
 
-function article(type: string): string {
-  const words: Record<string, string> = {
-    object: 'a map',
-    record: 'a map',
-    array: 'a list',
-    string: 'text',
-    number: 'a number',
-    boolean: 'true or false',
-  };
-  return words[type] ?? type;
+/** What each type is called, and how one is written under a key. */
+const TYPES: Readonly<Record<string, { readonly word: string; readonly written: (key: string) => string }>> = {
+  object: { word: 'a map', written: (key) => `${key}: { name: … }, or the names indented below it` },
+  record: { word: 'a map', written: (key) => `${key}: { name: … }, or the names indented below it` },
+  array: { word: 'a list', written: (key) => `${key}: [one, two]` },
+  string: {
+    word: 'text',
+    written: (key) => `${key}: word; what YAML takes for something else in quotes, ${key}: "10"`,
+  },
+  number: { word: 'a number', written: (key) => `${key}: 10` },
+  boolean: { word: 'true or false', written: (key) => `${key}: true` },
+};
+
+function wrongType(path: (string | number)[], expected: string, whole: readonly (string | number)[]): Problem {
+  const type = TYPES[expected];
+  const key = String(whole.findLast((part) => typeof part === 'string') ?? '');
+  // A description comes with an example of this very key; the type's is the next best.
+  const described = describeKey(whole) ?? describeKey(whole.slice(0, -1));
+  const enough = described?.includes('`') === true && expected !== 'array';
+  const remedy = enough ? described : [described, type?.written(key)].filter(Boolean).join(' As in ');
+  return { path, message: `is not ${type?.word ?? expected}`, remedy };
+}
+
+function differently(path: readonly (string | number)[]): Problem {
+  return { path: [], message: 'is written differently', remedy: describeKey(path) ?? 'docs/config.md shows how' };
 }
 
 /** Keys the schema knows at a path: walks the schema, through records, arrays and defaults. */
@@ -227,6 +244,8 @@ interface SchemaNode {
 }
 
 function describeKey(path: readonly (string | number)[]): string | undefined {
+  const limit = path[0] === 'limits' ? LIMIT_DEFINITIONS.find(({ key }) => key === path[1]) : undefined;
+  if (limit) return `${limit.text} The default: \`${defaultOf(limit)}\`.`;
   const parent = shapeAt(path.slice(0, -1));
   return parent?.shape?.[String(path.at(-1))]?.description;
 }

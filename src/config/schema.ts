@@ -126,7 +126,7 @@ export const route = z.strictObject({
     .array(z.enum(['https', 'websocket', 'coaps', 'mqtt']))
     .min(1)
     .optional()
-    .describe('Protocols; every one when left out.'),
+    .describe('Protocols, e.g. `[https, websocket]`; every one when left out.'),
   direction: z
     .enum(['both', 'up', 'down'])
     .default('both')

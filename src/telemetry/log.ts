@@ -15,9 +15,13 @@ import { Sampler } from './sampler.ts';
 /** Refusals of one kind that are logged in an interval, before the rest is counted. */
 const FIRST = 20;
 const INTERVAL_MS = 10_000;
-/** Subject alternative names in a line. */
-const MAX_NAMES = 4;
 const MAX_KIND = 100;
+
+/** Whose key it is by the registry, and whose by the certificate, if it says so. */
+export interface Whose {
+  readonly device?: string | undefined;
+  readonly claims?: string | undefined;
+}
 
 export class Log extends LineLog {
   readonly #sampler = new Sampler<string>({
@@ -53,7 +57,7 @@ export class Log extends LineLog {
   }
 
   /** Wire noise that ended before there was a message. */
-  drop(reason: DropReason, peer: Dropped, why?: string, device?: string): void {
+  drop(reason: DropReason, peer: Dropped, why?: string, { device, claims }: Whose = {}): void {
     // Sampled by cause: a flood of strangers must not hide the one device whose certificate has expired.
     const kind = why === undefined || why.length > MAX_KIND ? `drop ${reason}` : `drop ${reason} ${why}`;
     this.#sampled(kind, 'info', DROPS[reason], () => ({
@@ -61,7 +65,7 @@ export class Log extends LineLog {
       reason,
       why,
       device,
-      names: peer.names?.slice(0, MAX_NAMES),
+      claims,
       address: peer.address,
       key: peer.key,
     }));

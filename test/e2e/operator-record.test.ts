@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ask } from '../../src/admin/client.ts';
 import { Authority } from '../../src/identity/ca/authority.ts';
+import { decisionBody } from '../../src/ledger/encode.ts';
 import type { LedgerEntry } from '../../src/ledger/entry.ts';
+import { chained, fileName, GENESIS } from '../../src/ledger/format.ts';
 import { tailAll } from '../../src/ledger/streams.ts';
 import { command } from '../attack/wire/command.ts';
 import { RunningGateway } from '../fixtures/running-gateway.ts';
+import { decisionId, START, sample } from '../unit/ledger/samples.ts';
 
 interface Shown {
   readonly kind: string;
@@ -98,6 +101,25 @@ describe('the ledger', () => {
   });
 });
 
+it('what another version wrote is explained as far as this one can', async () => {
+  const other = await RunningGateway.open({ idle: true, devices: {} });
+  try {
+    const record = sample(0, { verdict: 'denied', reasons: ['moon-phase' as 'no-route'] });
+    const damaged = `{"seq":2,"kind":"decision","decision":"${decisionId(START, 1)}","reasons":7}`;
+    const { text } = chained(0, decisionBody(record), GENESIS);
+    writeFileSync(join(other.directory, 'ledger', fileName(0)), `${text}${damaged}\n`);
+    const explain = (id: string) => command('-C', other.directory, 'explain', id);
+    const unknown = await explain(record.decision);
+    expect(unknown).toMatchObject({ code: 0, stderr: '' });
+    expect(unknown.stdout).toContain('This version of Sallyport does not know the reason "moon-phase"');
+    const broken = await explain(decisionId(START, 1));
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).toMatch(/cannot be explained: it is not as a gateway writes it.*\n.*SP_LEDGER_BROKEN/s);
+  } finally {
+    await other.remove();
+  }
+});
+
 it('the log says why a certificate was not accepted', async () => {
   const knock = (cert: string, key: string) =>
     gateway
@@ -121,7 +143,7 @@ it('the log says why a certificate was not accepted', async () => {
     .poll(() => gateway.output(), { timeout: 5_000 })
     .toMatch(/"reason":"identity-refused","why":"device-disabled","device":"thermo-1"/);
   expect(gateway.output()).toMatch(/"reason":"handshake-failed","why":"[A-Z_]*(?:CERT|VERIFY)[A-Z_]*","address"/);
-  expect(gateway.output()).toMatch(/"why":"unknown-identity","names":\["URI:urn:sallyport:device:ghost-1"\]/);
+  expect(gateway.output()).toMatch(/"why":"unknown-identity","claims":"ghost-1"/);
 });
 
 function configurationAgain(): string {
