@@ -81,6 +81,19 @@ export const NAMES: readonly ChainCase[] = cases([
   ],
   ['an issuer in IA5String', '7.1', 'accepted', spelt(name([O, ia5('Plant')]), name([O, utf8('plant')]))],
   [
+    'an issuer in TeletexString',
+    '7.1',
+    'no-trusted-path',
+    spelt(name([O, text(0x14, 'Plant')]), name([O, utf8('Plant')])),
+    'old string types byte by byte',
+  ],
+  [
+    'an issuer that is no string',
+    '4.1.2.4',
+    'certificate-malformed',
+    () => ({ leaf: leaf(ROOT, { issuerName: name([O, text(0x04, 'Plant')]) }), via: [] }),
+  ],
+  [
     'an issuer in BMPString',
     '7.1',
     'no-trusted-path',

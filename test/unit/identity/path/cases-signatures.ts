@@ -251,6 +251,21 @@ export const SIGNATURES: readonly ChainCase[] = [
     chain: heldBy(curves['P-256'], compressed(curves['P-256'])),
   },
   {
+    name: 'an RSA signature that calls itself ECDSA',
+    rule,
+    says: 'signature-invalid',
+    chain: onlyLeaf(rsaKeys, {
+      ...rsa('sha256', '1.2.840.113549.1.1.11'),
+      identifier: algorithmOf('1.2.840.10045.4.3.2'),
+    }),
+  },
+  {
+    name: 'an ECDSA signature that calls itself Ed25519',
+    rule,
+    says: 'signature-invalid',
+    chain: onlyLeaf(curves['P-256'], { ...ECDSA, identifier: algorithmOf('1.3.101.112') }),
+  },
+  {
     name: 'a leaf whose point is off its curve',
     rule,
     says: 'certificate-malformed',
