@@ -9,7 +9,8 @@ import { ALONE, type Crew } from '../workers/crew.ts';
 import { Follower } from '../workers/follower.ts';
 import { Lead } from '../workers/lead.ts';
 import { MAX_WORKERS, type Role, roleOf } from '../workers/role.ts';
-import { answering, EXIT } from './command.ts';
+import { answering, type CommandContext, EXIT } from './command.ts';
+import { withHints } from './hint.ts';
 import { paint } from './terminal.ts';
 
 /** How often the process that started us is looked for, when it could not become us. */
@@ -58,7 +59,7 @@ and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; 
         process.on('unhandledRejection', (thrown) => fatal(running, thrown));
         await running.listen();
         if (role) tellSupervisor();
-        if (!role || role.worker === 0) announce(running, json, performance.now() - started, role?.of);
+        if (!role || role.worker === 0) announce(running, { directory, json }, performance.now() - started, role?.of);
         await stopped;
         return undefined;
       }),
@@ -92,7 +93,7 @@ function tellSupervisor(): void {
   }
 }
 
-function announce(gateway: Gateway, json: boolean, tookMs: number, workers = 1): void {
+function announce(gateway: Gateway, { directory, json }: CommandContext, tookMs: number, workers = 1): void {
   const { addresses } = gateway;
   if (json || !process.stdout.isTTY) {
     const several = workers > 1 && { workers };
@@ -102,7 +103,10 @@ function announce(gateway: Gateway, json: boolean, tookMs: number, workers = 1):
   const lines = Object.entries(addresses).map(([name, address]) => `${name} ${address}`);
   process.stdout.write(`${paint('green', '●')} ready in ${(tookMs / 1_000).toFixed(1)} s       ${lines.join('   ')}\n`);
   process.stdout.write(
-    paint('dim', '  Ctrl-C stops; in another terminal: sallyport status, sallyport audit tail -f\n'),
+    paint(
+      'dim',
+      withHints('  Ctrl-C stops; in another terminal: sallyport status, sallyport audit tail -f\n', directory),
+    ),
   );
 }
 
