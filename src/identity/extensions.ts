@@ -1,7 +1,7 @@
 /**
  * The extensions of a certificate (RFC 5280 section 4.2) that decide who a peer is and what its certificate is for. A
- * critical extension that is not in this file is refused, as section 4.2 demands; policies and name constraints come with
- * the path builder.
+ * critical extension that is not in this file is refused, as section 4.2 demands; policies and name constraints are for
+ * the path builder in path/.
  */
 import { DerReader, malformed, TAG } from './der.ts';
 
