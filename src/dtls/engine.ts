@@ -83,6 +83,12 @@ export class DtlsEngine {
     this.#core.onDrop = listener;
   }
 
+  /** What is known of an address, the handshake under way first: for diagnosis and tests. */
+  find(address: PeerAddress): Peer | undefined {
+    const key = addressKey(address);
+    return this.#core.table.pending.get(key) ?? this.#core.table.open.get(key);
+  }
+
   /** When `poll` is due next; Infinity when nothing waits. May be early. */
   get nextPollAtMs(): number {
     return this.#core.answers.length > 0 ? this.#core.nowMs : this.#core.wheel.earliestMs;
