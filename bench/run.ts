@@ -10,12 +10,14 @@ import type { Line, Outcome } from './core/outcome.ts';
 import { about, progress, progressDone } from './core/progress.ts';
 import { MIN_ROUNDS } from './core/statistics.ts';
 import { describeOutcome } from './core/tables.ts';
+import { decision } from './decision.ts';
+import { handshake } from './handshake.ts';
 import { https } from './https.ts';
 import { httpsNode } from './https-node.ts';
 import { httpsOpa } from './https-opa.ts';
 import { websocket } from './websocket.ts';
 
-const BENCHES: readonly Bench[] = [https, httpsOpa, httpsNode, websocket];
+const BENCHES: readonly Bench[] = [https, httpsOpa, httpsNode, handshake, websocket, decision];
 
 const PACKAGES: Readonly<Record<string, string>> = {
   nginx: 'Debian: nginx-light',

@@ -17,13 +17,15 @@ export interface LoadResult {
 
 export interface ApacheBenchOptions {
   readonly url: string;
-  readonly device: DeviceFiles;
+  /** Absent: plain HTTP. */
+  readonly device?: DeviceFiles;
   readonly body: string;
   readonly requests: number;
   readonly connections: number;
 }
 
 const MAX_OUTPUT_BYTES = 1_048_576;
+const TIMEOUT_MS = 300_000;
 
 /** Throws unless every request was answered with a 2xx. */
 export async function apacheBench(workplace: Workplace, options: ApacheBenchOptions): Promise<LoadResult> {
@@ -32,8 +34,19 @@ export async function apacheBench(workplace: Workplace, options: ApacheBenchOpti
   const words = ['-q', '-k', '-c', String(connections), '-n', String(requests), '-e', percentiles];
   const { stdout } = await promisify(execFile)(
     'taskset',
-    ['-c', String(LOAD_CORE), 'ab', ...words, '-E', device.both, '-p', body, '-T', 'application/json', url],
-    { maxBuffer: MAX_OUTPUT_BYTES },
+    [
+      '-c',
+      String(LOAD_CORE),
+      'ab',
+      ...words,
+      ...(device ? ['-E', device.both] : []),
+      '-p',
+      body,
+      '-T',
+      'application/json',
+      url,
+    ],
+    { maxBuffer: MAX_OUTPUT_BYTES, timeout: TIMEOUT_MS },
   );
   const figure = (name: string) => Number(new RegExp(`^${name}:\\s+([\\d.]+)`, 'm').exec(stdout)?.[1] ?? 0);
   const complete = figure('Complete requests');

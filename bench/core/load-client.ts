@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { LOAD_CORE, type Workplace } from './children.ts';
 
+const ANSWERS_WITHIN_MS = 120_000;
+
 export interface Sample {
   readonly operations: number;
   readonly perSecond: number;
@@ -55,8 +57,10 @@ export class LoadClient<Order, Answer> {
   #next(): Promise<unknown> {
     return new Promise((done, fail) => {
       const ended = () => fail(new Error(`${this.#name} ended before it answered`));
+      const timer = setTimeout(() => fail(new Error(`${this.#name} does not answer`)), ANSWERS_WITHIN_MS);
       this.#process.once('exit', ended);
       this.#process.once('message', (message: { readonly error?: string }) => {
+        clearTimeout(timer);
         this.#process.off('exit', ended);
         if (message.error !== undefined) fail(new Error(`${this.#name}: ${message.error}`));
         else done(message);

@@ -52,7 +52,7 @@ http {
     listen 127.0.0.1:${port} ssl backlog=16384;
     ssl_certificate ${files.certificate}; ssl_certificate_key ${files.key};
     ssl_protocols TLSv1.2 TLSv1.3; ssl_client_certificate ${files.authority}; ssl_verify_client on;
-    ssl_session_cache shared:tls:8m; ssl_session_tickets on;
+    ssl_session_cache shared:tls:8m; ssl_session_tickets on; ssl_session_timeout 1h;
     ${options.server ?? ''}
     location / {
       ${options.location ?? ''}
