@@ -1,11 +1,12 @@
 /** `sallyport audit tail|verify`: read the record, and prove that nobody changed it. Both work with or without the gateway. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { printable } from '../config/problem.ts';
 import { Fault } from '../faults/fault.ts';
 import type { DecisionEntry, LedgerEntry, OperatorEntry, RefusalEntry } from '../ledger/entry.ts';
 import { followAll, tailAll, verifyAll } from '../ledger/streams.ts';
 import { DirectoryLock } from '../store/directory-lock.ts';
+import { archiveFiles, withArchive } from './archive.ts';
 import { answering, EXIT } from './command.ts';
 import { jsonLine, paint, table, withProgress } from './terminal.ts';
 
@@ -41,12 +42,15 @@ export function registerAudit(root: Command): void {
       '--expect-head <seq:hash>',
       'a head noted earlier (`sallyport status`): also detects records cut off at the end',
     )
+    .option('--archive <dir>', 'where `audit archive` has moved the older files')
     .action(
-      answering<{ expectHead?: string }>(async ({ directory }, _, { expectHead }) => {
+      answering<{ expectHead?: string; archive?: string }>(async ({ directory }, _, { expectHead, archive }) => {
         const live = DirectoryLock.isHeld(directory);
+        const ledger = ledgerFolder(directory);
         const anchor = expectHead === undefined ? {} : { expectHead: anchorOf(expectHead) };
+        const over = archive === undefined ? {} : { files: withArchive(ledger, resolve(archive)) };
         const result = await withProgress('verifying the ledger', () =>
-          verifyAll(ledgerFolder(directory), { live, ...anchor }),
+          verifyAll(ledger, { live, ...anchor, ...over }),
         );
         const { ok, records, files, head, firstProblem, streams } = result;
         if (ok && records === 0) {
@@ -64,8 +68,32 @@ export function registerAudit(root: Command): void {
         }
         const place = firstProblem && `${firstProblem.file} line ${firstProblem.line}, record ${firstProblem.seq}`;
         const decision = firstProblem?.decision === undefined ? '' : `, decision ${firstProblem.decision}`;
-        const text = `${paint('red', '✗')} ${place}${decision}: ${firstProblem?.problem}\n  ${records} records before it verify. Keep the folder as evidence.`;
+        const text = `${paint('red', '✗')} ${place}${decision}: ${firstProblem?.problem}\n  ${records} records before it verify. Keep the folder as evidence.${archive === undefined && firstProblem?.kind === 'file-missing' ? '\n  If older files were archived, name the archive: --archive DIR.' : ''}`;
         return { json: result, text, exit: EXIT.no };
+      }),
+    );
+
+  audit
+    .command('archive')
+    .description('move older files of the ledger into another folder; the last two of each stream stay')
+    .argument('<dir>', 'the archive; the same one every time, on another disk or not')
+    .action(
+      answering(async ({ directory }, [dir = '']) => {
+        const ledger = ledgerFolder(directory);
+        const archive = resolve(dir);
+        const live = DirectoryLock.isHeld(directory);
+        const { ok, records, head } = await withProgress('verifying the ledger', () =>
+          verifyAll(ledger, { live, files: withArchive(ledger, archive) }),
+        );
+        // What does not verify is evidence, and stays where it is.
+        if (!ok)
+          throw new Fault(
+            'SP_LEDGER_BROKEN',
+            `The ledger does not verify with this archive, and nothing was moved: sallyport audit verify --archive ${dir}`,
+          );
+        const moved = await withProgress('moving files', () => archiveFiles(ledger, archive));
+        const text = `${paint('green', '✓')} ${moved.length} files moved to ${dir}; ${records} records verify with it\n  from now on: sallyport audit verify --archive ${dir}`;
+        return { json: { moved, archive, records, head }, text };
       }),
     );
 }
