@@ -16,9 +16,8 @@ import {
   tlv,
   utcTime,
 } from '../certificate-maker.ts';
-import { type Chain, type ChainCase, ISSUING, ROOT, requestOf } from './chain-case.ts';
+import { type Chain, type ChainCase, ISSUING, ROOT } from './chain-case.ts';
 import {
-  AT,
   alternativeNames,
   authority,
   authorityKeyId,
@@ -494,6 +493,3 @@ function points(critical: Der): Der {
   const name = tlv(0xa0, tlv(0xa0, text(0x86, 'http://a.example/crl')));
   return extension('2.5.29.31', sequence(sequence(name)), critical);
 }
-
-/** For other tests: a chain that is good in every respect. */
-export const GOOD = requestOf({ leaf: leaf(ISSUING), at: AT });
