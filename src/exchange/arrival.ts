@@ -1,5 +1,6 @@
 /** A message as a listener hands it over: translated from the wire, not yet believed. */
 import type { Body } from './body.ts';
+import type { Cancellation } from './cancellation.ts';
 import type { Channel } from './message.ts';
 import type { Peer } from './peer.ts';
 
@@ -32,7 +33,7 @@ export interface Arrival {
   readonly contentType: string;
   readonly body: Body;
   /** Aborts when the peer leaves. */
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   /** For a message on an open channel: the channel it is to leave by. */
   readonly channel?: Channel;
 }

@@ -2,6 +2,7 @@
  * What the forwarder asks of an HTTP upstream, whoever writes the bytes (http1-upstream.ts). Only a Sealed goes in, only a
  * bounded and checked Reply comes out.
  */
+import type { Cancellation } from '../exchange/cancellation.ts';
 import type { Reply } from '../exchange/message.ts';
 import type { Sealed } from '../exchange/sealed.ts';
 import type { FaultCode } from '../faults/catalogue.ts';
@@ -26,7 +27,7 @@ export interface HttpUpstream {
    * Sends the message once and resolves with its answer. Rejects with SP_UPSTREAM_*, SP_EXCHANGE_CANCELLED when `signal`
    * aborts, SP_HTTP_* when the device's body is at fault, SP_GATEWAY_DRAINING after `close`.
    */
-  request(sealed: Sealed, signal: AbortSignal): Promise<Reply>;
+  request(sealed: Sealed, signal: Cancellation): Promise<Reply>;
   readonly status: UpstreamStatus;
   /** Takes no more requests, lets those under way end within `graceMs`, then cuts them. */
   close(graceMs: number): Promise<void>;

@@ -3,6 +3,7 @@
  * message is written at most once, whatever its method: it is tried again only if no connection was made for it.
  */
 import type { Limits, UpstreamSettings } from '../config/settings.ts';
+import type { Cancellation } from '../exchange/cancellation.ts';
 import type { Reply } from '../exchange/message.ts';
 import { Sealed } from '../exchange/sealed.ts';
 import type { FaultCode } from '../faults/catalogue.ts';
@@ -54,7 +55,7 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
     this.#now = now;
   }
 
-  request(sealed: Sealed, signal: AbortSignal): Promise<Reply> {
+  request(sealed: Sealed, signal: Cancellation): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const request = this.#admit(Sealed.assert(sealed), signal);
       const transfer = new Transfer(this, request, resolve, reject);
@@ -93,7 +94,7 @@ export class Http1Upstream implements HttpUpstream, TransferOwner {
   }
 
   /** Everything that can be refused before anything is held. */
-  #admit(sealed: Sealed, signal: AbortSignal): TransferRequest {
+  #admit(sealed: Sealed, signal: Cancellation): TransferRequest {
     const { message, permitted } = sealed;
     if (this.#closed) throw new Fault('SP_GATEWAY_DRAINING');
     if (signal.aborted) throw new Fault('SP_EXCHANGE_CANCELLED');

@@ -3,6 +3,7 @@
  * Fault by whoever is first of upstream, deadline and device; then its lane is free.
  */
 import type { Limits } from '../config/settings.ts';
+import type { Cancellation } from '../exchange/cancellation.ts';
 import type { Reply } from '../exchange/message.ts';
 import { Fault } from '../faults/fault.ts';
 import type { Ticket } from './circuit-breaker.ts';
@@ -39,7 +40,7 @@ export interface TransferRequest {
   readonly body: Uint8Array | RequestStream | undefined;
   readonly contentLength: number | undefined;
   readonly ticket: Ticket;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   readonly timeoutMs: number;
 }
 

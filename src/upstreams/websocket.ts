@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Limits } from '../config/settings.ts';
 import { EMPTY_BODY } from '../exchange/arrival.ts';
+import type { Cancellation } from '../exchange/cancellation.ts';
 import type { Message, Reply } from '../exchange/message.ts';
 import { Sealed } from '../exchange/sealed.ts';
 import type { FaultCode } from '../faults/catalogue.ts';
@@ -56,7 +57,7 @@ export class WebSocketUpstream {
    * Opens a WebSocket for the sealed upgrade. Resolves with status 101 and the channel. Rejects with SP_UPSTREAM_* or, when
    * `signal` aborts, SP_EXCHANGE_CANCELLED.
    */
-  async open(sealed: Sealed, signal: AbortSignal = sealed.permitted.identified.arrival.signal): Promise<Reply> {
+  async open(sealed: Sealed, signal: Cancellation = sealed.permitted.identified.arrival.signal): Promise<Reply> {
     const { message, permitted } = Sealed.assert(sealed);
     // RFC 6455 section 4.1: the handshake is a GET without a body.
     const upgrade: Message = { ...message, verb: 'GET', contentType: '', body: EMPTY_BODY };
@@ -102,7 +103,7 @@ export class WebSocketUpstream {
     webSocket: WebSocket,
     socket: Socket,
     deadlineMs: number,
-    signal: AbortSignal,
+    signal: Cancellation,
   ): Promise<WebSocketChannel> {
     const { name } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<WebSocketChannel>();
@@ -117,8 +118,8 @@ export class WebSocketUpstream {
       () => give(new Fault('SP_UPSTREAM_TIMEOUT', undefined, { details })),
       Math.max(0, deadlineMs - performance.now()),
     );
-    const cancel = (): void => give(new Fault('SP_EXCHANGE_CANCELLED'));
-    signal.addEventListener('abort', cancel, { once: true });
+    const cancel = { handleEvent: () => give(new Fault('SP_EXCHANGE_CANCELLED')) };
+    signal.addEventListener('abort', cancel);
     webSocket.on('unexpected-response', (_request, response: IncomingMessage) => {
       give(new Fault('SP_UPSTREAM_UPGRADE', undefined, { details: { ...details, status: response.statusCode ?? 0 } }));
     });
@@ -131,7 +132,7 @@ export class WebSocketUpstream {
       webSocket.removeAllListeners();
       resolve(this.#channel(webSocket, socket));
     });
-    if (signal.aborted) cancel();
+    if (signal.aborted) cancel.handleEvent();
     return promise.finally(() => {
       clearTimeout(deadline);
       signal.removeEventListener('abort', cancel);

@@ -4,6 +4,7 @@
  */
 import { DEFAULT_LIMITS, type Limits } from '../../src/config/settings.ts';
 import type { Arrival } from '../../src/exchange/arrival.ts';
+import type { Cancellation } from '../../src/exchange/cancellation.ts';
 import type { Decision, DecisionRecord, Gate, OutcomeRecord, Passage } from '../../src/exchange/gate.ts';
 import type { Identified } from '../../src/exchange/identified.ts';
 import type { Channel, ChannelClose, ChannelMessage, Reply } from '../../src/exchange/message.ts';
@@ -52,7 +53,7 @@ export class House {
   /** What policy says to a message of a device. */
   decide: (identified: Identified) => Decision | Promise<Decision> = () => PERMIT;
   /** What the cloud answers, as JSON. */
-  reply: (forwarded: Forwarded, signal: AbortSignal) => string | Promise<string> = () => '{"ok":true}';
+  reply: (forwarded: Forwarded, signal: Cancellation) => string | Promise<string> = () => '{"ok":true}';
   /** The ledger's disk. */
   write: () => Promise<void> = async () => undefined;
   readonly sessions: LiveSessions;
@@ -172,9 +173,9 @@ export class House {
 }
 
 /** A cloud that never comes back; it is told when nobody waits any more. */
-export function never(_: Forwarded, signal: AbortSignal): Promise<string> {
+export function never(_: Forwarded, signal: Cancellation): Promise<string> {
   return new Promise((_answered, reject) => {
-    signal.addEventListener('abort', () => reject(new Fault('SP_EXCHANGE_CANCELLED')));
+    signal.addEventListener('abort', { handleEvent: () => reject(new Fault('SP_EXCHANGE_CANCELLED')) });
   });
 }
 

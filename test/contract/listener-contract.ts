@@ -4,6 +4,7 @@
  * works. A protocol joins by an adapter of a page: how to start it, how its peers talk, what its refusals look like.
  */
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Cancellation } from '../../src/exchange/cancellation.ts';
 import type { Decision } from '../../src/exchange/gate.ts';
 import { DENIALS, entryOf, FAULTS, type Faces, type FaultCode, type Reason } from '../../src/faults/catalogue.ts';
 import { Fault } from '../../src/faults/fault.ts';
@@ -381,7 +382,7 @@ export function listenerContract(protocol: ListenerProtocol): void {
   describe('a peer that leaves', () => {
     it('while it is decided: nothing is forwarded', async () => {
       const decision = Promise.withResolvers<Decision>();
-      let signal: AbortSignal | undefined;
+      let signal: Cancellation | undefined;
       house.decide = ({ arrival }) => {
         signal = arrival.signal;
         return decision.promise;

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Arrival, Body } from '../../exchange/arrival.ts';
+import { Departure } from '../../exchange/cancellation.ts';
 import { Failed, type Outcome } from '../../exchange/outcome.ts';
 import type { Peer } from '../../exchange/peer.ts';
 import { Fault } from '../../faults/fault.ts';
@@ -19,7 +20,7 @@ export class HttpExchange {
   readonly #response: ServerResponse;
   readonly #peer: Peer;
   readonly #context: HttpContext;
-  readonly #abort = new AbortController();
+  readonly #departure = new Departure();
   #body: RequestBody | undefined;
   #fault: Fault | undefined;
   /** Milliseconds of a request's arrival, by the connection's clock. */
@@ -90,7 +91,7 @@ export class HttpExchange {
     this.#gone = true;
     if (this.#body?.waiting) this.#context.passage.drop('peer-gone', this.#peer);
     this.fail(new Fault('SP_EXCHANGE_CANCELLED'));
-    this.#abort.abort();
+    this.#departure.abort();
     this.#close();
   }
 
@@ -154,7 +155,7 @@ export class HttpExchange {
       headers,
       contentType,
       body,
-      signal: this.#abort.signal,
+      signal: this.#departure,
     };
     try {
       return await passage.pass(arrival);
