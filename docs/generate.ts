@@ -60,6 +60,20 @@ ${LIMIT_DEFINITIONS.map((limit) => {
   return `| \`${limit.key}\` | ${limit.unit} | ${defaultOf(limit)} | ${range} | ${limit.text} | ${limit.reason} |`;
 }).join('\n')}
 
+## Several workers
+
+With \`workers\` above one, these bounds are the gateway's as a whole, in one of three ways:
+
+- **Divided.** \`limits.connections\` and an upstream's \`connections\` are split evenly and rounded up: the sum is at most one
+  per worker over the bound. A device's share of an upstream is a share of its worker's part.
+- **Counted together.** \`limits.connectionsPerAddress\`, \`limits.connectionsPerDevice\` and the rates of routes: each worker tells
+  the others what it let in, at most 10 ms later. Connections that arrive at several workers within that moment may exceed
+  the cap by as many as the other workers can complete handshakes in it. A rate may be exceeded once by its burst times the
+  other workers; what was taken too much is a debt that is paid back before anything else passes, so that over time nobody has
+  more than the rate. While there is no lead, each worker keeps to its share of both.
+- **Per worker.** \`limits.exchangesPerDevice\`, \`limits.ledgerQueue\`, \`limits.policyMemoryBytes\` and the two connections to a
+  device that is an upstream bound what one process does; everything about one connection or one message stays as it is.
+
 Source: \`src/config/definitions.ts\`.
 `;
 }

@@ -44,6 +44,10 @@ function expiringOf(directory: string, devices: readonly DeviceView[]): Expiring
     .sort((a, b) => Date.parse(a.notAfter) - Date.parse(b.notAfter));
 }
 
+function serving({ workers }: StatusView): string {
+  return workers === undefined ? '' : `, ${workers.length} workers`;
+}
+
 function render(status: StatusView, expiring: readonly Expiring[]): string {
   const worries: string[] = [];
   if (!status.ledger.healthy)
@@ -83,7 +87,7 @@ function render(status: StatusView, expiring: readonly Expiring[]): string {
       status.listen,
     )
       .map(([kind, at]) => `${kind} ${at}`)
-      .join('  ')}  started ${uptime}, pid ${status.pid}`,
+      .join('  ')}  started ${uptime}, pid ${status.pid}${serving(status)}`,
     ...worries,
     `  ${status.permitted} permitted, ${status.denied} denied, ${status.failed} failed since then      sallyport audit tail`,
     `  ${status.connections} connections; devices: ${devices.join(', ') || 'none'}      sallyport device list`,

@@ -1,5 +1,5 @@
 /**
- * Keys for TLS session tickets (RFC 5077 section 4, RFC 8446 section 4.6.1) that all workers have in common, so that a device
+ * Keys for TLS session tickets that all workers have in common, so that a device
  * may resume at any of them. They are derived from a secret of the lead and the listener's own material: workers with the
  * same certificates agree without a word, and a changed set of authorities forgets every session. Never on disk.
  */

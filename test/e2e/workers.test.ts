@@ -11,8 +11,10 @@ import { connect, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ask } from '../../src/admin/client.ts';
+import { DeviceRegistry } from '../../src/identity/registry.ts';
 import type { LedgerEntry } from '../../src/ledger/entry.ts';
 import { findAll, tailAll, verifyAll } from '../../src/ledger/streams.ts';
+import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { RunningGateway } from '../fixtures/running-gateway.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../src/launch.mjs', import.meta.url));
@@ -131,6 +133,37 @@ describe('two workers', () => {
     const view = await ask(gateway.directory, 'device-state', { id: 'thermo-2', state: 'disabled' });
     expect(performance.now() - began).toBeLessThan(2_000);
     expect(view.connections).toBe(0);
+    for (const agent of agents) {
+      await expect(gateway.send(agent, 'POST', '/v1/telemetry', '{"temperature":20}')).rejects.toThrow();
+    }
+    await ask(gateway.directory, 'device-state', { id: 'thermo-2', state: 'active' });
+  });
+
+  it('a follower finds a revocation by itself when the lead tells it nothing', async () => {
+    const agents = await agentsAtBoth('thermo-2');
+    const follower = new Set<Agent>();
+    for (const agent of agents) {
+      await gateway.send(agent, 'POST', '/v1/telemetry', '{"temperature":20}');
+      if (lastStream() === 'worker-1') follower.add(agent);
+    }
+    const lead = (await pidOf(0)) ?? 0;
+    process.kill(lead, 'SIGSTOP');
+    try {
+      const store = SqliteStore.open(join(gateway.directory, 'state', 'registry.db'));
+      const registry = await DeviceRegistry.open(store, Date.now);
+      await registry.disable('thermo-2');
+      await store.close();
+      const began = performance.now();
+      const closed = [...follower]
+        .flatMap((agent) => Object.values(agent.freeSockets).flat())
+        .map((one) => once(one as TLSSocket, 'close'));
+      expect(closed).toHaveLength(follower.size);
+      await Promise.all(closed);
+      expect(performance.now() - began).toBeLessThan(2_000);
+      console.log(`a device disabled behind a stopped lead was out after ${Math.round(performance.now() - began)} ms`);
+    } finally {
+      process.kill(lead, 'SIGCONT');
+    }
     for (const agent of agents) {
       await expect(gateway.send(agent, 'POST', '/v1/telemetry', '{"temperature":20}')).rejects.toThrow();
     }
