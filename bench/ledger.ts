@@ -1,98 +1,139 @@
 /**
- * What a decision on record costs: the ledger with 64 concurrent recorders and alone, beside what one would otherwise
- * take, SQLite with WAL and synchronous=FULL, one commit a decision. `node bench/ledger.ts [seconds]`; a folder for the
- * files may be named in LEDGER_BENCH_DIRECTORY (the disk decides the figures). Prints one JSON line per measurement.
+ * `ledger`: decisions on record, each on disk before it is acknowledged, by 64 writers who share what the disk must do;
+ * beside SQLite with WAL and synchronous=FULL, one commit a decision. The disk decides: name a folder on the one that
+ * matters in LEDGER_BENCH_DIRECTORY.
  */
-import { mkdtempSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DatabaseSync } from 'node:sqlite';
 import type { DecisionRecord } from '../src/exchange/gate.ts';
 import { decisionBody } from '../src/ledger/encode.ts';
 import { Ledger } from '../src/ledger/ledger.ts';
-import { find } from '../src/ledger/read.ts';
 import { verifyLedger } from '../src/ledger/verify.ts';
+import type { Bench, BenchOptions } from './core/bench.ts';
+import { lineOf, type Outcome, round } from './core/outcome.ts';
+import { progress } from './core/progress.ts';
+import { alternate } from './core/rounds.ts';
+import { median, percentile } from './core/statistics.ts';
 
-const durationMs = Number(process.argv[2] ?? 5) * 1_000;
-const directory = mkdtempSync(join(process.env.LEDGER_BENCH_DIRECTORY ?? tmpdir(), 'ledger-bench-'));
+const WRITERS = 64;
 const OPTIONS = { gateway: 'bench', maxFileBytes: 67_108_864, maxQueue: 10_000 };
+/** Between looks at the clock, where nothing else would turn the loop. */
+const BATCH = 16;
 
-try {
-  await recorders('ledger, 64 recorders', 64, join(directory, 'many'));
-  await recorders('ledger, 1 recorder', 1, join(directory, 'one'));
-  sqlite();
-  await recorders('ledger, 64 recorders', 64, join(directory, 'many'));
-  encoding();
-  await reading(join(directory, 'many'));
-} finally {
-  rmSync(directory, { recursive: true });
+export const ledger: Bench = {
+  name: 'ledger',
+  about: 'decisions on record, group commits on disk; beside single commits of SQLite',
+  needs: [],
+  run,
+};
+
+interface Sample {
+  readonly records: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuMicros: number;
 }
 
-async function recorders(name: string, concurrency: number, folder: string): Promise<void> {
-  const ledger = await Ledger.open(folder, OPTIONS);
+async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
+  const directory = mkdtempSync(join(process.env.LEDGER_BENCH_DIRECTORY ?? tmpdir(), 'sallyport-bench-ledger-'));
+  const many = await Ledger.open(join(directory, 'many'), OPTIONS);
+  const single = await Ledger.open(join(directory, 'one'), OPTIONS);
+  const database = new DatabaseSync(join(directory, 'ledger.db'));
+  try {
+    database.exec(
+      'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE ledger (seq INTEGER PRIMARY KEY, body TEXT)',
+    );
+    const insert = database.prepare('INSERT INTO ledger (body) VALUES (?)');
+    const milliseconds = seconds * 1_000;
+    const baseline = {
+      name: 'SQLite, WAL, FULL, single commits',
+      measure: () => writers(1, milliseconds, async (count) => void insert.run(decisionBody(record(count)))),
+    };
+    const ours = {
+      name: `ledger, ${WRITERS} writers`,
+      measure: () => writers(WRITERS, milliseconds, (count) => many.record(record(count))),
+    };
+    const alone = {
+      name: 'ledger, 1 writer',
+      measure: () => writers(1, milliseconds, (count) => single.record(record(count))),
+    };
+    const subjects = [baseline, ours, alone];
+    for (const one of subjects) await one.measure();
+    const results = await alternate(subjects, rounds, (one) => one.measure());
+    const of = (one: (typeof subjects)[number], key: keyof Sample) =>
+      (results.get(one) as Sample[]).map((sample) => sample[key]);
+    await many.close();
+    progress('verifying the ledger');
+    const { ok, records } = await verifyLedger(join(directory, 'many'));
+    const written = of(ours, 'records').reduce((sum, count) => sum + count, 0);
+    if (!ok || records < written) throw new Error(`${written} decisions were written, ${records} verify`);
+    return {
+      lines: [
+        lineOf({
+          name: 'ledger',
+          unit: 'decisions per second',
+          against: baseline.name,
+          baseline: of(baseline, 'perSecond'),
+          ours: of(ours, 'perSecond'),
+          bar: { kind: 'ratio', atLeast: 10 },
+        }),
+        lineOf({
+          name: 'ledger/p99',
+          unit: 'ms p99 of a commit',
+          against: 'the bar alone',
+          ours: of(ours, 'p99Ms'),
+          bar: { kind: 'ours', atMost: 10, unit: 'ms' },
+        }),
+      ],
+      table: subjects.map((one) => ({
+        name: one.name,
+        figures: {
+          'per second': Math.round(median(of(one, 'perSecond'))),
+          'p50 ms': round(median(of(one, 'p50Ms'))),
+          'p99 ms': round(median(of(one, 'p99Ms'))),
+          'CPU µs': round(median(of(one, 'cpuMicros'))),
+        },
+      })),
+      method: `Each record is on disk (fdatasync) before its writer goes on, on either side. ${records} records of ours verified.`,
+    };
+  } finally {
+    database.close();
+    await many.close().catch(() => undefined);
+    await single.close().catch(() => undefined);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function writers(
+  count: number,
+  milliseconds: number,
+  write: (count: number) => Promise<unknown>,
+): Promise<Sample> {
   const tookMs: number[] = [];
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
-  const started = performance.now();
-  const one = async (): Promise<void> => {
-    while (performance.now() - started < durationMs) {
-      const begun = performance.now();
-      await ledger.record(record(tookMs.length));
-      tookMs.push(performance.now() - begun);
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  const one = async () => {
+    while (performance.now() - began < milliseconds) {
+      for (let done = 0; done < BATCH; done += 1) {
+        const started = performance.now();
+        await write(tookMs.length);
+        tookMs.push(performance.now() - started);
+      }
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, one));
-  delay.disable();
-  report(name, tookMs, performance.now() - started, { loopDelayP99Ms: round(delay.percentile(99) / 1e6) });
-  await ledger.close();
-}
-
-function sqlite(): void {
-  const database = new DatabaseSync(join(directory, 'ledger.db'));
-  database.exec(
-    'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE ledger (seq INTEGER PRIMARY KEY, body TEXT)',
-  );
-  const insert = database.prepare('INSERT INTO ledger (body) VALUES (?)');
-  const tookMs: number[] = [];
-  const started = performance.now();
-  while (performance.now() - started < durationMs) {
-    const begun = performance.now();
-    insert.run(JSON.stringify(record(tookMs.length)));
-    tookMs.push(performance.now() - begun);
-  }
-  report('SQLite WAL FULL, single commits', tookMs, performance.now() - started, {});
-  database.close();
-}
-
-/** By hand against JSON.stringify of the record. */
-function encoding(): void {
-  const rounds = 300_000;
-  for (const [name, encode] of [
-    ['encode by hand', decisionBody],
-    ['encode by JSON.stringify', JSON.stringify],
-  ] as const) {
-    const sample = record(1);
-    let bytes = 0;
-    for (let warm = 0; warm < 20_000; warm++) bytes += encode(sample).length;
-    const started = performance.now();
-    for (let round = 0; round < rounds; round++) bytes += encode(sample).length;
-    print({ name, micros: round(((performance.now() - started) / rounds) * 1_000), bytes: bytes > 0 });
-  }
-}
-
-async function reading(folder: string): Promise<void> {
-  let started = performance.now();
-  const { records } = await verifyLedger(folder);
-  const verifyMs = performance.now() - started;
-  started = performance.now();
-  const { decision } = record(100);
-  const found = (await find(folder, decision)).length;
-  const findMs = performance.now() - started;
-  started = performance.now();
-  await (await Ledger.open(folder, OPTIONS)).close();
-  const openMs = performance.now() - started;
-  print({ name: 'reading', records, verifyMs: round(verifyMs), findMs: round(findMs), found, openMs: round(openMs) });
+  await Promise.all(Array.from({ length: count }, one));
+  const elapsed = performance.now() - began;
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    records: tookMs.length,
+    perSecond: (tookMs.length / elapsed) * 1_000,
+    p50Ms: percentile(tookMs, 0.5),
+    p99Ms: percentile(tookMs, 0.99),
+    cpuMicros: (user + system) / tookMs.length,
+  };
 }
 
 function record(count: number): DecisionRecord {
@@ -115,19 +156,4 @@ function record(count: number): DecisionRecord {
     obligations: { route: 'sensors/telemetry', upstream: 'cloud', privacy: 'readings' },
     tookMicros: 6,
   };
-}
-
-function report(name: string, tookMs: number[], elapsedMs: number, more: Record<string, number>): void {
-  tookMs.sort((left, right) => left - right);
-  const at = (share: number) => round(tookMs[Math.floor(tookMs.length * share)] ?? 0);
-  const perSecond = Math.round((tookMs.length / elapsedMs) * 1_000);
-  print({ name, perSecond, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999), ...more });
-}
-
-function print(line: Record<string, unknown>): void {
-  writeSync(1, `${JSON.stringify(line)}\n`);
-}
-
-function round(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
 }

@@ -1,9 +1,7 @@
 /**
- * What the privacy step costs, beside JSON.parse and JSON.stringify of the same bytes: a document of about 1 KB with 30
- * fields of which 4 become pseudonyms. `node bench/privacy.ts [rounds]`. The two alternate in short rounds, so that a busy
- * machine slows both, and the median of the ratios counts. Every document differs from the last. Prints one JSON line per measurement.
+ * `privacy`: what the privacy step costs, beside JSON.parse and JSON.stringify of the same bytes: a document of about 1 KB
+ * with 30 fields of which 4 become pseudonyms. Every document differs from the last.
  */
-import { setImmediate } from 'node:timers/promises';
 import { DEFAULT_LIMITS, type PrivacyRule } from '../src/config/settings.ts';
 import { Disguise } from '../src/privacy/disguise.ts';
 import { noFields } from '../src/privacy/field-counts.ts';
@@ -11,76 +9,87 @@ import { parseJson } from '../src/privacy/json.ts';
 import { PrivacyKeys } from '../src/privacy/keys.ts';
 import { minimise } from '../src/privacy/minimise.ts';
 import { compileRule } from '../src/privacy/selectors.ts';
+import type { Bench, BenchOptions } from './core/bench.ts';
+import { cpuPerOperation } from './core/in-process.ts';
+import { lineOf, type Outcome, round } from './core/outcome.ts';
+import { alternate } from './core/rounds.ts';
+import { median } from './core/statistics.ts';
 
-const ROUNDS = Number(process.argv[2] ?? 1_000);
-const BATCH = 100;
 const DOCUMENTS = 256;
-/** The goal: no more than this many times the cost of JSON.parse and JSON.stringify. */
-const GOAL = 3;
+const PER_SECOND = 30_000;
 
 const FIELDS = Array.from({ length: 30 }, (_, index) => fieldName(index));
 const SERIALS = FIELDS.filter((name) => name.startsWith('serial'));
 const OTHERS = FIELDS.filter((name) => !SERIALS.includes(name));
-const disguise = new Disguise(PrivacyKeys.generate(), 'bench');
+const MEASURED = FIELDS.filter((name) => /^(temp|hum|batt)/.test(name));
 
-await compare('30 fields, 26 kept, 4 pseudonyms', 0, { keep: OTHERS, pseudonymise: SERIALS }, GOAL);
-await compare('30 fields, 26 kept, 4 pseudonyms, indented', 2, { keep: OTHERS, pseudonymise: SERIALS }, GOAL);
-await compare('30 fields, 10 kept, 4 pseudonyms', 0, {
-  keep: FIELDS.filter((name) => /^(temp|hum|batt)/.test(name)),
-  pseudonymise: SERIALS,
-});
-await compare('30 fields, all kept', 0, { keep: ['*'] });
-await compare('30 fields, 26 kept, 4 tokens', 0, { keep: OTHERS, tokenise: SERIALS });
+export const privacy: Bench = {
+  name: 'privacy',
+  about: '1 KB of JSON, 30 fields, 4 pseudonyms; beside JSON.parse and JSON.stringify of the same bytes',
+  needs: [],
+  run,
+};
 
-async function compare(name: string, indent: number, parts: Partial<PrivacyRule>, goal?: number): Promise<void> {
-  const documents = Array.from({ length: DOCUMENTS }, (_, number) =>
-    Buffer.from(JSON.stringify(reading(number), null, indent)),
-  );
+type Transform = (bytes: Buffer) => Buffer;
+
+async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
+  const documents = Array.from({ length: DOCUMENTS }, (_, number) => Buffer.from(JSON.stringify(reading(number))));
+  const native: Transform = (bytes) => Buffer.from(JSON.stringify(JSON.parse(bytes.toString())));
+  const ours = transform({ keep: OTHERS, pseudonymise: SERIALS });
+  checkWork(ours(documents[0] as Buffer).toString());
+  const subject = (name: string, act: Transform) => {
+    let next = 0;
+    return {
+      name,
+      measure: () =>
+        cpuPerOperation(Math.round(PER_SECOND * seconds), (times) => {
+          for (let done = 0; done < times; done += 1) {
+            act(documents[next] as Buffer);
+            next = (next + 1) % DOCUMENTS;
+          }
+        }),
+    };
+  };
+  const baseline = subject('JSON.parse + JSON.stringify', native);
+  const measured = subject('sallyport, 26 kept, 4 pseudonyms', ours);
+  const subjects = [
+    baseline,
+    measured,
+    subject('sallyport, 10 kept, 4 pseudonyms', transform({ keep: MEASURED, pseudonymise: SERIALS })),
+    subject('sallyport, all kept', transform({ keep: ['*'] })),
+    subject('sallyport, 26 kept, 4 tokens', transform({ keep: OTHERS, tokenise: SERIALS })),
+  ];
+  for (const one of subjects) await one.measure();
+  const results = await alternate(subjects, rounds, (one) => one.measure());
+  const of = (one: (typeof subjects)[number]) => results.get(one) as number[];
+  return {
+    lines: [
+      lineOf({
+        name: 'privacy',
+        unit: 'µs CPU per document',
+        against: 'JSON.parse + JSON.stringify of the same bytes',
+        baseline: of(baseline),
+        ours: of(measured),
+        bar: { kind: 'ratio', atMost: 3 },
+      }),
+    ],
+    table: subjects.map((one) => ({ name: one.name, figures: { 'CPU µs': round(median(of(one))) } })),
+    method: `${documents[0]?.length} bytes, ${DOCUMENTS} documents in turn, in one process by its CPU time; from bytes to bytes on both sides.`,
+  };
+}
+
+function transform(parts: Partial<PrivacyRule>): Transform {
   const { payload, problems } = compileRule(ruleOf(parts));
   if (problems.length > 0) throw new Error(JSON.stringify(problems));
+  const disguise = new Disguise(PrivacyKeys.generate(), 'bench');
   const counts = noFields();
-  const native = (bytes: Buffer) => Buffer.from(JSON.stringify(JSON.parse(bytes.toString())));
-  const ours = (bytes: Buffer) => Buffer.from(minimise(parseJson(bytes, DEFAULT_LIMITS), payload, disguise, counts));
-
-  const micros: Record<'native' | 'ours', number[]> = { native: [], ours: [] };
-  const ratios: number[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const [nativeMicros, oursMicros] = [perDocument(native, documents, round), perDocument(ours, documents, round)];
-    micros.native.push(nativeMicros);
-    micros.ours.push(oursMicros);
-    ratios.push(oursMicros / nativeMicros);
-    // As in the gateway: the loop turns, and what node:crypto allocated outside the heap can be given back.
-    await setImmediate();
-  }
-  const [nativeMicros, oursMicros] = [median(micros.native), median(micros.ours)];
-  const ratio = median(ratios);
-  const bytes = documents[0]?.length;
-  console.log(
-    JSON.stringify({
-      name,
-      bytes,
-      nativeMicros,
-      oursMicros,
-      ratio,
-      ...(goal !== undefined && { goal, met: ratio <= goal }),
-    }),
-  );
+  return (bytes) => Buffer.from(minimise(parseJson(bytes, DEFAULT_LIMITS), payload, disguise, counts));
 }
 
-function perDocument(act: (bytes: Buffer) => Buffer, documents: readonly Buffer[], round: number): number {
-  let length = 0;
-  const started = process.hrtime.bigint();
-  for (let index = 0; index < BATCH; index += 1)
-    length += act(documents[(round * BATCH + index) % DOCUMENTS] as Buffer).length;
-  const micros = Number(process.hrtime.bigint() - started) / 1_000 / BATCH;
-  if (length === 0) throw new Error('nothing was written');
-  return micros;
-}
-
-/** The first quarter warms up. */
-function median(values: readonly number[]): number {
-  const sorted = values.slice(values.length / 4).sort((a, b) => a - b);
-  return Number((sorted[sorted.length >> 1] as number).toFixed(2));
+function checkWork(text: string): void {
+  const written = JSON.parse(text) as Record<string, unknown>;
+  const fit = SERIALS.every((name) => /^p[^.]+\.[\w-]{22}$/.test(String(written[name])));
+  if (!fit || Object.keys(written).length !== FIELDS.length) throw new Error(`not what the rule says: ${text}`);
 }
 
 function fieldName(index: number): string {

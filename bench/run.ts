@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { connections } from './connections.ts';
 import type { Bench, BenchOptions } from './core/bench.ts';
 import { versionOf, Workplace } from './core/children.ts';
 import type { Line, Outcome } from './core/outcome.ts';
@@ -15,9 +16,21 @@ import { handshake } from './handshake.ts';
 import { https } from './https.ts';
 import { httpsNode } from './https-node.ts';
 import { httpsOpa } from './https-opa.ts';
+import { ledger } from './ledger.ts';
+import { privacy } from './privacy.ts';
 import { websocket } from './websocket.ts';
 
-const BENCHES: readonly Bench[] = [https, httpsOpa, httpsNode, handshake, websocket, decision];
+const BENCHES: readonly Bench[] = [
+  https,
+  httpsOpa,
+  httpsNode,
+  handshake,
+  websocket,
+  decision,
+  privacy,
+  ledger,
+  connections,
+];
 
 const PACKAGES: Readonly<Record<string, string>> = {
   nginx: 'Debian: nginx-light',
@@ -70,7 +83,10 @@ async function main(): Promise<number> {
   for (const bench of benches) {
     const outcome = await attempt(bench, options);
     lines.push(...outcome.lines);
-    good &&= outcome.failed === undefined && outcome.skipped === undefined && outcome.lines.every(({ ok }) => ok);
+    good &&=
+      outcome.failed === undefined &&
+      outcome.skipped === undefined &&
+      outcome.lines.every(({ ok, refused }) => ok && refused === undefined);
     progressDone();
     (json ? process.stderr : process.stdout).write(`${describeOutcome(bench, outcome)}\n`);
   }

@@ -8,7 +8,7 @@ export function fillRegistry(file: string, count: number): void {
   try {
     database.function('key_of', (number) => createHash('sha256').update(`device ${number}`).digest('hex'));
     const present = Number(database.prepare('SELECT count(*) AS count FROM devices').get()?.count);
-    const numbers = `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count - present})`;
+    const numbers = `WITH RECURSIVE numbers (n) AS (SELECT ${present} UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count - 1})`;
     if (present >= count) return;
     database.exec(`BEGIN IMMEDIATE;
       INSERT INTO devices (id, revision, segment, state, labels, manufacturer, model, firmware, address, added_at, changed_at)

@@ -1,6 +1,6 @@
 /** What a benchmark has to say: lines for the machine, with their bars, and tables of everything measured for people. */
 import type { Round } from './rounds.ts';
-import { type Comparison, compare } from './statistics.ts';
+import { compare, median } from './statistics.ts';
 
 /** One line of `--json`. Without a ratio nothing was shown, and `ok` is false. */
 export interface Line {
@@ -42,7 +42,8 @@ export interface LineOptions {
   readonly name: string;
   readonly unit: string;
   readonly against: string;
-  readonly baseline: readonly number[];
+  /** Absent: there is nothing to compare with, only a bar. */
+  readonly baseline?: readonly number[];
   readonly ours: readonly number[];
   readonly bar: Bar;
   /** `ours/baseline` where it must stay small, `baseline/ours` where the bar says "times cheaper". */
@@ -50,17 +51,19 @@ export interface LineOptions {
 }
 
 export function lineOf(options: LineOptions): Line {
-  const { name, unit, against, bar, of = 'ours/baseline' } = options;
-  const compared = compare(options.baseline, options.ours, of);
+  const { name, unit, against, bar, baseline, of = 'ours/baseline' } = options;
+  const common = { name, unit, bar: barText(bar), against };
+  if (baseline === undefined) {
+    const ours = median(options.ours);
+    return { ...common, baseline: null, ours: round(ours), ratio: null, ok: reaches(bar, ours, undefined) };
+  }
+  const compared = compare(baseline, options.ours, of);
   return {
-    name,
+    ...common,
     baseline: round(compared.baseline),
     ours: round(compared.ours),
-    unit,
     ratio: compared.ratio === undefined ? null : round(compared.ratio),
-    bar: barText(bar),
-    ok: reaches(bar, compared),
-    against,
+    ok: reaches(bar, compared.ours, compared.ratio),
     spread: { baseline: round(compared.baselineSpread), ours: round(compared.oursSpread) },
     ...(compared.refused !== undefined && { refused: compared.refused }),
   };
@@ -71,10 +74,11 @@ export function barText(bar: Bar): string {
   return 'atMost' in bar ? `<= ${bar.atMost}x` : `>= ${bar.atLeast}x`;
 }
 
-function reaches(bar: Bar, compared: Comparison): boolean {
-  if (compared.ratio === undefined) return false;
-  if (bar.kind === 'ours') return compared.ours <= bar.atMost;
-  return 'atMost' in bar ? compared.ratio <= bar.atMost : compared.ratio >= bar.atLeast;
+function reaches(bar: Bar, ours: number, ratio: number | undefined): boolean {
+  // A restless machine makes a figure worse, never better: an absolute bar may be judged where a ratio may not.
+  if (bar.kind === 'ours') return ours <= bar.atMost;
+  if (ratio === undefined) return false;
+  return 'atMost' in bar ? ratio <= bar.atMost : ratio >= bar.atLeast;
 }
 
 /** A row of what was accounted for. */
