@@ -50,8 +50,11 @@ beforeAll(async () => {
 function worldOf(seed: number): WorldOptions {
   const random = randomOf(seed ^ 0x5eed);
   const options = seed % 10 === 0 ? certificates : psk;
+  // A third is found by address only: a moved device then shakes hands again.
+  const { connectionId: _, ...plain } = options.client;
   return {
-    ...options,
+    server: options.server,
+    client: seed % 3 === 0 ? plain : options.client,
     messages: 4,
     weather: { loss: random() * 0.25, duplicate: random() * 0.25, reorder: random() * 0.4, lateMs: 400 },
     rebind: random() < 0.5 ? 0.3 : 0,

@@ -80,14 +80,13 @@ function takeRecord(
   const wantsCid = (association.ownCid?.length ?? 0) > 0;
   if (wantsCid && record.cid === undefined) return mayPass || core.drop('connection-id-missing');
   if (!wantsCid && record.cid !== undefined) return core.drop('connection-id-unexpected');
-  if (isThrottled(core, association)) return core.drop('auth-failures-alarm');
+  if (isThrottled(core, association)) return mayPass || core.drop('auth-failures-alarm');
 
   const opened = openRecord(core.slab, association, record);
   if (typeof opened === 'string') {
-    if (opened === 'record-unauthentic') {
-      if (mayPass) return true;
-      onUnauthentic(core, association);
-    }
+    // To the old keys a record under the new ones is a replay, too short or unauthentic: all three may be the other's.
+    if (mayPass) return true;
+    if (opened === 'record-unauthentic') onUnauthentic(core, association);
     return core.drop(opened);
   }
   // Only now, when the record is authentic, does anything move: window, activity, path.
