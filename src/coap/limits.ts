@@ -40,7 +40,7 @@ export interface CoapLimits {
   readonly maxResponseBodyBytes: number;
   /** Largest block we send or ask for: 16 to 1,024 bytes, a power of two. */
   readonly blockBytes: number;
-  /** Life of a half-sent body, either way, after its last block. */
+  /** Life of a half-sent body, either way, after its last block; no shorter than MAX_TRANSMIT_WAIT, or loss alone ends it. */
   readonly blockLifetimeMs: number;
   /** Bytes of half-received and half-sent bodies over all peers. Above it the longest idle one goes if it was idle for `evictableBlockIdleMs`. */
   readonly maxBlockBytes: number;
@@ -83,7 +83,7 @@ export const DEFAULT_LIMITS: CoapLimits = Object.freeze({
   maxRequestBodyBytes: 262_144,
   maxResponseBodyBytes: 262_144,
   blockBytes: 1_024,
-  blockLifetimeMs: 60_000,
+  blockLifetimeMs: 93_000,
   maxBlockBytes: 67_108_864,
   evictableBlockIdleMs: 2_000,
 

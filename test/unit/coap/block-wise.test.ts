@@ -153,7 +153,7 @@ describe('uploads', () => {
     const rig = new Rig();
     put(rig, 0, true, body(16));
     expect(rig.endpoint.blockBytes).toBe(16);
-    rig.pass(60_001);
+    rig.pass(93_001);
     expect(rig.endpoint.blockBytes).toBe(0);
     expect(put(rig, 1, false, body(16)).code).toBe(CODE.requestEntityIncomplete);
   });
