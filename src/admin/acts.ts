@@ -72,7 +72,7 @@ export async function onRecord<T>(
   const facts = { ...act, decision, by, ...(revision !== undefined && { revision }) };
   const begun: ActRecord = { ...facts, time: ports.now(), outcome: 'begun' };
   let writable = true;
-  if (effect === 'opens') await ports.record(begun);
+  if (effect === 'opens') await ports.record(begun).catch(notBegun);
   else writable = await isKeptInTime(ports.keep(begun));
   if (!writable) ports.onUnrecorded(begun);
   const end = async (outcome: Pick<ActRecord, 'outcome' | 'fault'>) => {
@@ -88,6 +88,12 @@ export async function onRecord<T>(
     await end({ outcome: 'failed', fault: Fault.from(thrown).code });
     throw thrown;
   }
+}
+
+function notBegun(thrown: unknown): never {
+  const { code, details } = Fault.from(thrown);
+  if (code !== 'SP_LEDGER_WRITE') throw thrown;
+  throw new Fault(code, 'This could not be put on record, and nothing was changed.', { cause: thrown, details });
 }
 
 async function isKeptInTime(kept: Promise<void>): Promise<boolean> {

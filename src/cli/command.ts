@@ -20,6 +20,7 @@ const SAYS_NO: ReadonlySet<FaultCode> = new Set([
   'SP_DEVICE_STATE',
   'SP_DECISION_UNKNOWN',
   'SP_LEDGER_BROKEN',
+  'SP_LEDGER_WRITE',
   'SP_POLICY_CANARY',
   'SP_INTERNAL',
 ]);

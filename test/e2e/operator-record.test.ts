@@ -120,6 +120,23 @@ it('what another version wrote is explained as far as this one can', async () =>
   }
 });
 
+it('a device left in a segment that is gone is named by config check and doctor', async () => {
+  const other = await RunningGateway.open({ idle: true, devices: { 'thermo-1': 'sensors', 'lost-1': 'gone' } });
+  try {
+    const check = await command('-C', other.directory, 'config', 'check');
+    expect(check.code).toBe(0);
+    expect(check.stdout).toMatch(/lost-1: in segment "gone".*\n.*device set lost-1 --segment sensors/);
+    const doctor = await command('-C', other.directory, 'doctor', '--json');
+    expect(doctor.code).toBe(1);
+    const { findings } = JSON.parse(doctor.stdout) as { findings: { check: string; level: string; text: string }[] };
+    expect(findings.filter(({ level }) => level === 'problem')).toMatchObject([
+      { check: 'devices', text: expect.stringContaining('lost-1') },
+    ]);
+  } finally {
+    await other.remove();
+  }
+});
+
 it('the log says why a certificate was not accepted', async () => {
   const knock = (cert: string, key: string) =>
     gateway

@@ -120,5 +120,6 @@ describe('acts of operators', () => {
       'SP_LEDGER_WRITE',
     );
     expect(done).toBe(false);
+    await expect(onRecord(acts, 'opens', { act: 'start' }, work)).rejects.toThrow('nothing was changed');
   });
 });
