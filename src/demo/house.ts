@@ -116,7 +116,10 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
       written: () =>
         [
           child.log(),
-          ...readdirSync(join(gateway, 'ledger')).map((name) => readFileSync(join(gateway, 'ledger', name), 'utf8')),
+          // Other workers' streams are in the folders below.
+          ...readdirSync(join(gateway, 'ledger'), { recursive: true, encoding: 'utf8' })
+            .filter((name) => name.endsWith('.jsonl'))
+            .map((name) => readFileSync(join(gateway, 'ledger', name), 'utf8')),
         ].join('\n'),
       remove: () => rmSync(directory, { recursive: true, force: true }),
     };
