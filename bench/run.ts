@@ -12,12 +12,14 @@ import { about, progress, progressDone } from './core/progress.ts';
 import { MIN_ROUNDS } from './core/statistics.ts';
 import { describeOutcome } from './core/tables.ts';
 import { decision } from './decision.ts';
+import { devices } from './devices.ts';
 import { handshake } from './handshake.ts';
 import { https } from './https.ts';
 import { httpsNode } from './https-node.ts';
 import { httpsOpa } from './https-opa.ts';
 import { ledger } from './ledger.ts';
 import { privacy } from './privacy.ts';
+import { start } from './start.ts';
 import { websocket } from './websocket.ts';
 
 const BENCHES: readonly Bench[] = [
@@ -29,7 +31,9 @@ const BENCHES: readonly Bench[] = [
   decision,
   privacy,
   ledger,
+  devices,
   connections,
+  start,
 ];
 
 const PACKAGES: Readonly<Record<string, string>> = {

@@ -34,7 +34,7 @@ export interface DeviceFiles {
 }
 
 /** The default: the route and the rule that `init` writes, with one query parameter that lets a benchmark look into the cloud. */
-export function standardConfiguration(cloud: string, more = ''): string {
+export function standardConfiguration(cloud: string, more = '', moreRoutes = ''): string {
   return `gateway: bench
 listen: { https: "127.0.0.1:0", admin: unix }
 ${one('workers') ? 'workers: 1\n' : ''}upstreams: { cloud: { url: ${cloud} } }
@@ -43,7 +43,7 @@ segments:
     routes:
       telemetry: { allow: POST /v1/telemetry, to: cloud, privacy: readings }
       live: { allow: WS /v1/live, to: cloud, privacy: readings }
-privacy:
+${moreRoutes}privacy:
   readings: { keep: [temperature, humidity, time], pseudonymise: [serial], query: { keep: [look] } }
 ${more}`;
 }
@@ -70,8 +70,13 @@ export class House {
     };
   }
 
-  static async open(workplace: Workplace, cloud: string, configuration = standardConfiguration(cloud)): Promise<House> {
-    const directory = workplace.path('gw');
+  static async open(
+    workplace: Workplace,
+    cloud: string,
+    configuration = standardConfiguration(cloud),
+    folder = 'gw',
+  ): Promise<House> {
+    const directory = workplace.path(folder);
     await initialise(directory, { cloud, httpsPort: '0', host: '127.0.0.1', name: 'bench', serverName: [] });
     const house = new House(workplace, directory, await Authority.open(directory));
     house.configure(configuration);
@@ -89,9 +94,11 @@ export class House {
     await withDevices(settings, ({ operations }) =>
       operations['device-add']({ id, segment, certificatePem: issued.certificatePem, labels: {} }),
     );
-    const [certificate, key, both] = ['cert', 'key', 'both'].map((part) =>
-      this.workplace.path(`${id}-${part}.pem`),
-    ) as [string, string, string];
+    const [certificate, key, both] = ['cert', 'key', 'both'].map((part) => `${this.directory}-${id}-${part}.pem`) as [
+      string,
+      string,
+      string,
+    ];
     const keyPem = issued.keyPem ?? '';
     writeFileSync(certificate, issued.certificatePem);
     writeFileSync(key, keyPem, { mode: 0o600 });
@@ -103,6 +110,12 @@ export class House {
       both,
       pem: { cert: issued.certificatePem, key: keyPem, ca: this.#authority.certificate },
     };
+  }
+
+  /** Starts the gateway and does not wait. */
+  spawn(core: number | string = SERVER_CORE): Child {
+    const words = [LAUNCHER, '-C', this.directory, 'run', '--json'];
+    return this.workplace.start('sallyport', process.execPath, words, { core });
   }
 
   /** Starts the gateway and waits until it says that it is ready. */
