@@ -5,6 +5,7 @@
 import type { Identifier } from '../exchange/gate.ts';
 import type { Device, Peer } from '../exchange/peer.ts';
 import type { Reason } from '../faults/catalogue.ts';
+import { methodOf } from './bare-key.ts';
 import { namesAnother } from './device-id.ts';
 import { isAccepted } from './lifecycle.ts';
 import type { DeviceRegistry } from './registry.ts';
@@ -65,13 +66,13 @@ export class DeviceIdentifier implements Identifier {
   }
 
   #lookUp(peer: Peer): Device | Reason {
-    // Pre-shared and raw keys have no names and no validity to check; they come with their own rules.
-    if (peer.method !== 'certificate') return 'unknown-identity';
     const enrolment = this.#registry.byKey(peer.key);
     if (enrolment === undefined) return 'unknown-identity';
     const { device, names, issuer } = enrolment;
     if (!isAccepted(enrolment)) return enrolment.standing === 'retired' ? 'device-retired' : 'unknown-identity';
     if (!peer.clientAuthentication) return 'certificate-not-for-clients';
+    // A key registered bare does not come with a certificate that somebody made for it, nor the other way round.
+    if (methodOf(issuer) !== peer.method) return 'identity-mismatch';
     // Another trusted authority vouching for the same key is not who enrolled the device.
     if (peer.issuer !== issuer) return 'identity-mismatch';
     if (!bears(peer.names, names) || namesAnother(peer.names, device.id)) return 'identity-mismatch';

@@ -5,6 +5,7 @@
 import type { Device, DeviceState } from '../exchange/peer.ts';
 import { Fault } from '../faults/fault.ts';
 import type { Standing, Store, StoredCredential, StoredDevice, Versioned } from '../store/store.ts';
+import { methodOf, pskIdentityOf } from './bare-key.ts';
 import type { DeviceFacts } from './device-facts.ts';
 import {
   added,
@@ -55,6 +56,8 @@ export class DeviceRegistry {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
   readonly #enrolments = new Map<string, Enrolment>();
+  /** PSK identity -> key, of accepted ones. */
+  readonly #pskKeys = new Map<string, string>();
   readonly #listeners = new Set<(change: Change) => void>();
   /** Everything up to here was read from the store. Own writes do not move it: others may have written just before. */
   #readTo = 0;
@@ -91,6 +94,12 @@ export class DeviceRegistry {
     return this.#enrolments.get(key);
   }
 
+  /** Whose identity this is among those with a pre-shared key. */
+  byPskIdentity(identity: string): Enrolment | undefined {
+    const key = this.#pskKeys.get(identity);
+    return key === undefined ? undefined : this.#enrolments.get(key);
+  }
+
   /** Every key that the id ever had. */
   keysOf(id: string): readonly string[] {
     return this.#entries.get(id)?.stored.credentials.map((credential) => credential.key) ?? [];
@@ -116,7 +125,14 @@ export class DeviceRegistry {
 
   /** Registers a device, active at once. Throws SP_DEVICE_ID, _FACT, _EXISTS, SP_CERTIFICATE_INVALID, SP_STORE_FAILED. */
   add(id: string, facts: DeviceFacts, credential: Credential): Promise<Device> {
-    return this.#write(id, (present) => added(present, id, facts, credential, this.#now()), credential);
+    return this.#write(
+      id,
+      (present) => {
+        this.#refuseTakenIdentity(id, credential);
+        return added(present, id, facts, credential, this.#now());
+      },
+      credential,
+    );
   }
 
   /** Replaces the facts that are given; labels as a whole. Throws SP_DEVICE_UNKNOWN, _STATE, _FACT, SP_STORE_FAILED. */
@@ -168,6 +184,15 @@ export class DeviceRegistry {
   onChange(listener: (change: Change) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** A key is chosen by its identity before anything is proven: of two with the same, one could never come. */
+  #refuseTakenIdentity(id: string, { issuer, names }: Credential): void {
+    const identity = methodOf(issuer) === 'psk' ? pskIdentityOf(names) : undefined;
+    const holder = identity === undefined ? undefined : this.byPskIdentity(identity)?.device.id;
+    if (holder !== undefined && holder !== id) {
+      throw new Fault('SP_DEVICE_EXISTS', `The PSK identity ${identity} is the device ${holder}’s.`);
+    }
   }
 
   #move(id: string, state: DeviceState): Promise<Device> {
@@ -227,8 +252,15 @@ export class DeviceRegistry {
       const { key, names, issuer, standing } = credential;
       const view = key === device.key ? device : viewOf(stored, key, isAccepted(credential) ? stored.state : 'retired');
       this.#enrolments.set(key, { device: view, names, issuer, standing });
+      if (methodOf(issuer) === 'psk') this.#indexPsk(credential);
     }
     return device;
+  }
+
+  #indexPsk({ key, names, standing }: StoredCredential): void {
+    const identity = pskIdentityOf(names) ?? '';
+    if (isAccepted({ standing })) this.#pskKeys.set(identity, key);
+    else if (this.#pskKeys.get(identity) === key) this.#pskKeys.delete(identity);
   }
 
   /** Every listener is told, even if one before it fails; the first failure is then the caller's. */

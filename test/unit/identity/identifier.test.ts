@@ -41,7 +41,7 @@ describe('identify', () => {
   it.each<[string, Partial<Peer>, string]>([
     ['a key nobody has', { key: 'f'.repeat(64) }, 'unknown-identity'],
     ['no key at all', { key: '' }, 'unknown-identity'],
-    ['another way to authenticate', { method: 'raw-key' }, 'unknown-identity'],
+    ['another way to authenticate', { method: 'raw-key' }, 'identity-mismatch'],
     ['no names', { names: [] }, 'identity-mismatch'],
     ['another device’s name', { names: ['URI:urn:sallyport:device:b'] }, 'identity-mismatch'],
     [
