@@ -8,7 +8,7 @@ import { OPTION, textOption } from '../../../src/coap/option-table.ts';
 
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 export const words = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-export const NONE = new Uint8Array(0);
+export const NONE: Uint8Array = new Uint8Array(0);
 
 export function message(parts: Partial<CoapMessage> & { path?: string } = {}): Uint8Array {
   const { path, ...rest } = parts;
