@@ -97,6 +97,7 @@ async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
           'CPU µs': round(median(of(one, 'cpuMicros'))),
         },
       })),
+      picture: { figure: 'per second', better: 'more' },
       method: `Each record is on disk (fdatasync) before its writer goes on, on either side. ${records} records of ours verified.`,
     };
   } finally {

@@ -7,8 +7,11 @@ import { parseArgs } from 'node:util';
 import { connections } from './connections.ts';
 import type { Bench, BenchOptions } from './core/bench.ts';
 import { versionOf, Workplace } from './core/children.ts';
+import { thisMachine } from './core/machine.ts';
 import type { Line, Outcome } from './core/outcome.ts';
+import type { Result } from './core/page.ts';
 import { about, progress, progressDone } from './core/progress.ts';
+import { keepResults, writePages } from './core/results-file.ts';
 import { MIN_ROUNDS } from './core/statistics.ts';
 import { describeOutcome } from './core/tables.ts';
 import { decision } from './decision.ts';
@@ -21,6 +24,7 @@ import { ledger } from './ledger.ts';
 import { privacy } from './privacy.ts';
 import { start } from './start.ts';
 import { websocket } from './websocket.ts';
+import { workers } from './workers.ts';
 
 const BENCHES: readonly Bench[] = [
   https,
@@ -34,6 +38,7 @@ const BENCHES: readonly Bench[] = [
   devices,
   connections,
   start,
+  workers,
 ];
 
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -50,6 +55,7 @@ ${BENCHES.map((bench) => `  ${bench.name.padEnd(12)} ${bench.about}`).join('\n')
 
   --json         the last line is an array of {name, baseline, ours, unit, ratio, bar, ok}
   --rounds N     rounds of each, ${MIN_ROUNDS} or more (default ${MIN_ROUNDS})
+  --write        keep the results in docs/performance.json and write docs/performance.md
   --quick        short rounds, to try things out; not for quoting
   --help         this text
 
@@ -81,8 +87,10 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const { benches, options, json } = parsed;
+  const { benches, options, json, write } = parsed;
   const lines: Line[] = [];
+  const results: Result[] = [];
+  const machine = thisMachine();
   let good = true;
   for (const bench of benches) {
     const outcome = await attempt(bench, options);
@@ -91,12 +99,25 @@ async function main(): Promise<number> {
       outcome.failed === undefined &&
       outcome.skipped === undefined &&
       outcome.lines.every(({ ok, refused }) => ok && refused === undefined);
+    if (outcome.failed === undefined)
+      results.push({ name: bench.name, about: bench.about, rounds: options.rounds, machine, ...outcome });
     progressDone();
     (json ? process.stderr : process.stdout).write(`${describeOutcome(bench, outcome)}\n`);
   }
+  if (write) {
+    keepResults(
+      results,
+      BENCHES.map(({ name }) => name),
+    );
+    writePages();
+  }
   // At once and whole, whatever reads it.
-  if (json) writeSync(1, `${JSON.stringify(lines)}\n`);
+  if (json) writeSync(1, `${JSON.stringify(lines.map(forPrograms))}\n`);
   return good ? 0 : 1;
+}
+
+function forPrograms({ name, baseline, ours, unit, ratio, bar, ok }: Line) {
+  return { name, baseline, ours, unit, ratio, bar, ok };
 }
 
 async function attempt(bench: Bench, options: BenchOptions): Promise<Outcome & { readonly failed?: string }> {
@@ -120,18 +141,21 @@ function read() {
     allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false, short: 'h' },
       rounds: { type: 'string', default: String(MIN_ROUNDS) },
     },
   });
   const benches = positionals.length === 0 ? BENCHES : positionals.map(benchNamed);
+  if (values.write && values.quick) throw new Error('--quick is not for quoting: nothing to --write.');
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < (values.quick ? 1 : MIN_ROUNDS) || rounds > 100)
     throw new Error(`--rounds ${values.rounds}: a number from ${MIN_ROUNDS} to 100.`);
   return {
     benches,
     json: values.json,
+    write: values.write,
     help: values.help,
     options: { rounds, quick: values.quick, seconds: values.quick ? 0.5 : 2 },
   };

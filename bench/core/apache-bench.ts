@@ -22,6 +22,7 @@ export interface ApacheBenchOptions {
   readonly body: string;
   readonly requests: number;
   readonly connections: number;
+  readonly core?: number | string;
 }
 
 const MAX_OUTPUT_BYTES = 1_048_576;
@@ -29,7 +30,7 @@ const TIMEOUT_MS = 300_000;
 
 /** Throws unless every request was answered with a 2xx. */
 export async function apacheBench(workplace: Workplace, options: ApacheBenchOptions): Promise<LoadResult> {
-  const { url, device, body, requests, connections } = options;
+  const { url, device, body, requests, connections, core = LOAD_CORE } = options;
   const percentiles = workplace.path('ab.csv');
   const words = ['-q', '-k', '-c', String(connections), '-n', String(requests), '-e', percentiles];
   const { stdout } = await promisify(execFile)(

@@ -78,7 +78,7 @@ export class Workplace {
     const pinned = options.core === undefined ? [command] : ['taskset', '-c', String(options.core), command];
     const child = spawn(pinned[0] as string, [...pinned.slice(1), ...words], {
       stdio: ['ignore', output, output],
-      env: { ...process.env, ...options.environment },
+      env: { ...plainEnvironment(), ...options.environment },
     });
     child.on('error', () => undefined);
     closeSync(output);
@@ -106,6 +106,11 @@ export class Workplace {
     rmSync(this.directory, { recursive: true, force: true });
     Workplace.#open.delete(this);
   }
+}
+
+/** As a service would have it: without what npm says about itself. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')));
 }
 
 /** Asks every 20 ms. Throws what `complaint` says when it takes too long or the child has ended. */

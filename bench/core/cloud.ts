@@ -29,7 +29,7 @@ export class Cloud {
     this.#seen = seen;
   }
 
-  static async open(workplace: Workplace): Promise<Cloud> {
+  static async open(workplace: Workplace, core: number | string = LOAD_CORE): Promise<Cloud> {
     const seen: Seen[] = [];
     const recorder = createServer((request, response) => {
       const chunks: Buffer[] = [];
@@ -59,7 +59,7 @@ http {
 }
 `,
     );
-    const child = workplace.start('cloud', 'nginx', ['-p', workplace.directory, '-c', file], { core: LOAD_CORE });
+    const child = workplace.start('cloud', 'nginx', ['-p', workplace.directory, '-c', file], { core });
     await workplace.listening(child, port);
     return new Cloud(port, child, recorder, seen);
   }

@@ -12,7 +12,7 @@ import { initialise } from '../../src/cli/init.ts';
 import { describeKeys } from '../../src/config/describe.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { Authority } from '../../src/identity/ca/authority.ts';
-import { verifyLedger } from '../../src/ledger/verify.ts';
+import { verifyAll } from '../../src/ledger/streams.ts';
 import { type Child, SERVER_CORE, until, type Workplace } from './children.ts';
 import type { Peer } from './nginx.ts';
 
@@ -34,10 +34,10 @@ export interface DeviceFiles {
 }
 
 /** The default: the route and the rule that `init` writes, with one query parameter that lets a benchmark look into the cloud. */
-export function standardConfiguration(cloud: string, more = '', moreRoutes = ''): string {
+export function standardConfiguration(cloud: string, more = '', moreRoutes = '', workers = 1): string {
   return `gateway: bench
 listen: { https: "127.0.0.1:0", admin: unix }
-${one('workers') ? 'workers: 1\n' : ''}upstreams: { cloud: { url: ${cloud} } }
+${knowsKey('workers') ? `workers: ${workers}\n` : ''}upstreams: { cloud: { url: ${cloud} } }
 segments:
   sensors:
     routes:
@@ -49,7 +49,7 @@ ${more}`;
 }
 
 /** Whether this program knows a key of the configuration. */
-export function one(key: string): boolean {
+export function knowsKey(key: string): boolean {
   return describeKeys().some((known) => known.key === key);
 }
 
@@ -146,10 +146,13 @@ export class House {
   async stopAndVerify(gateway: OurGateway): Promise<number> {
     await Promise.all(gateway.processes.map((child) => child.end()));
     const ledger = join(this.directory, 'ledger');
-    const { ok, firstProblem } = await verifyLedger(ledger);
+    const { ok, firstProblem } = await verifyAll(ledger);
     if (!ok) throw new Error(`the ledger does not verify: ${JSON.stringify(firstProblem)}`);
     let decisions = 0;
-    for (const name of readdirSync(ledger).filter((one) => one.endsWith('.jsonl')))
+    // Each worker has a folder of its own in it.
+    for (const name of readdirSync(ledger, { recursive: true, encoding: 'utf8' }).filter((one) =>
+      one.endsWith('.jsonl'),
+    ))
       for await (const line of createInterface({ input: createReadStream(join(ledger, name)) }))
         if (line.includes('"kind":"decision"')) decisions += 1;
     return decisions;

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { apacheBench } from './apache-bench.ts';
 import type { BenchOptions } from './bench.ts';
-import { Workplace } from './children.ts';
+import { LOAD_CORE, Workplace } from './children.ts';
 import { Cloud } from './cloud.ts';
 import { type DeviceFiles, House, type OurGateway } from './gateway.ts';
 import type { Peer } from './nginx.ts';
@@ -71,10 +71,12 @@ export class Posting {
   readonly #workplace: Workplace;
   readonly #cloud: Cloud;
   readonly #seconds: number;
+  readonly #core: number | string;
   readonly #body: string;
   readonly #prepared = new Map<Peer, { readonly device: DeviceFiles; requests: number; answered: number }>();
 
-  constructor(workplace: Workplace, cloud: Cloud, seconds: number) {
+  constructor(workplace: Workplace, cloud: Cloud, seconds: number, core: number | string = LOAD_CORE) {
+    this.#core = core;
     this.#workplace = workplace;
     this.#cloud = cloud;
     this.#seconds = seconds;
@@ -139,6 +141,7 @@ export class Posting {
       body: this.#body,
       requests,
       connections: CONNECTIONS,
+      core: this.#core,
     });
     const reached = (await this.#cloud.answered()) - before;
     if (reached !== requests) throw new Error(`${peer.name}: the cloud saw ${reached} of ${requests} requests`);

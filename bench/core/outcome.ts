@@ -27,6 +27,8 @@ export interface Outcome {
   readonly lines: readonly Line[];
   /** Everything that was measured, medians of the rounds. */
   readonly table: readonly Row[];
+  /** The figure that the picture shows; the first one of the table, of which less is better, when left out. */
+  readonly picture?: { readonly figure: string; readonly better: 'less' | 'more' };
   /** How it was measured, a sentence or two. */
   readonly method: string;
   /** A benchmark that this program or machine cannot do, and why; then there are no lines. */
@@ -81,8 +83,8 @@ function reaches(bar: Bar, ours: number, ratio: number | undefined): boolean {
   return 'atMost' in bar ? ratio <= bar.atMost : ratio >= bar.atLeast;
 }
 
-/** A row of what was accounted for. */
-export function rowOf(name: string, typical: Round): Row {
+/** A row of what was accounted for; how busy the cores were, if the server had one of its own. */
+export function rowOf(name: string, typical: Round, cores = true): Row {
   return {
     name,
     figures: {
@@ -91,9 +93,11 @@ export function rowOf(name: string, typical: Round): Row {
       'p50 ms': round(typical.p50Ms),
       'p99 ms': round(typical.p99Ms),
       'RSS MiB': Math.round(typical.residentMib),
-      'server core': share(typical.serverCore),
-      'load core': share(typical.loadCore),
-      'others on server core': share(typical.foreign),
+      ...(cores && {
+        'server core': share(typical.serverCore),
+        'load core': share(typical.loadCore),
+        'others on server core': share(typical.foreign),
+      }),
     },
   };
 }

@@ -14,8 +14,8 @@ function sentence({ name, ratio, bar, ok, baseline, ours, unit, against, spread,
   const apart = spread
     ? `; rounds apart (p75 - p25): ${percent(spread.ours)} ours, ${percent(spread.baseline)} baseline`
     : '';
-  if (refused !== undefined) return `  ✗ ${name}: no ratio: ${refused}. ${figures}`;
-  return `  ${ok ? '✓' : '✗'} ${name}: ${ratio === null ? '' : `${ratio}x, `}to reach ${bar}: ${ok ? 'reached' : 'not reached'}. ${figures}${apart}`;
+  const ratioText = refused !== undefined ? `no ratio (${refused}), ` : ratio === null ? '' : `${ratio}x, `;
+  return `  ${ok ? '✓' : '✗'} ${name}: ${ratioText}to reach ${bar}: ${ok ? 'reached' : 'not reached'}. ${figures}${apart}`;
 }
 
 function tableOf(rows: readonly Row[]): string[] {
