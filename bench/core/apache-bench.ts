@@ -37,7 +37,7 @@ export async function apacheBench(workplace: Workplace, options: ApacheBenchOpti
     'taskset',
     [
       '-c',
-      String(LOAD_CORE),
+      String(core),
       'ab',
       ...words,
       ...(device ? ['-E', device.both] : []),
