@@ -121,6 +121,19 @@ export function understood(
   return { options: kept ?? options, bad: undefined };
 }
 
+/**
+ * RFC 7252 section 5.7.1: what a proxy may pass on of options that neither it nor the library knows. Safe-to-forward ones go on
+ * unseen; one that is unsafe must not, and the message with it: `unsafe` names it (4.02 to a request, 5.02 for a response).
+ */
+export function forwardable(options: readonly CoapOption[]): {
+  readonly options: readonly CoapOption[];
+  readonly unsafe: number | undefined;
+} {
+  const foreign = options.filter(({ number }) => !RULES.has(number));
+  const unsafe = foreign.find(({ number }) => isUnsafeToForward(number));
+  return { options: unsafe === undefined ? foreign : [], unsafe: unsafe?.number };
+}
+
 export function findOption(options: readonly CoapOption[], number: number): Uint8Array | undefined {
   for (const option of options) {
     if (option.number === number) return option.value;

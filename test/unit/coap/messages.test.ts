@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import type { CoapResponse } from '../../../src/coap/api.ts';
 import { serialiseMessage } from '../../../src/coap/codec.ts';
 import { CODE, TYPE } from '../../../src/coap/codes.ts';
-import { OPTION, textOption, uintOption } from '../../../src/coap/option-table.ts';
+import {
+  forwardable,
+  isCritical,
+  isNoCacheKey,
+  isUnsafeToForward,
+  OPTION,
+  textOption,
+  uintOption,
+} from '../../../src/coap/option-table.ts';
 import { message, NONE, optionOf, Rig, read, settle, text, words } from './rig.ts';
 
 describe('requests', () => {
@@ -174,6 +182,19 @@ describe('options', () => {
     expect(rig.exchange({ options }).code).toBe(CODE.content);
     expect(rig.handled[0]?.options.map(({ number }) => number)).toEqual([OPTION.contentFormat, 2_050]);
     expect(rig.handled[0]?.contentFormat).toBe(50);
+  });
+
+  it('for a proxy, unknown options are passed on when they are safe to forward, and refused when not (RFC 7252 section 5.7.1)', () => {
+    const known = textOption(OPTION.uriPath, 'a');
+    const safe = { number: 2_052, value: text('s') };
+    expect(forwardable([known, safe])).toEqual({ options: [safe], unsafe: undefined });
+    expect(forwardable([known, { number: 2_050, value: NONE }, safe])).toEqual({ options: [], unsafe: 2_050 });
+    expect([isCritical(2_049), isUnsafeToForward(2_050), isNoCacheKey(2_076), isNoCacheKey(2_052)]).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
   });
 
   it('No-Response suppresses the classes it names, and the acknowledgement still comes (RFC 7967)', () => {
