@@ -31,7 +31,11 @@ export async function listen(
   let rim: Rim | undefined;
   const engine = new DtlsEngine({ server: options, nowMs: wallClockMs(), onAnswer: () => rim?.wake() });
   const socket = await UdpSocket.bind(options);
-  rim = new Rim(engine, socket, onSession);
+  const { onForeignDatagram } = options;
+  const worker = options.connectionId?.worker;
+  const foreign =
+    worker === undefined || onForeignDatagram === undefined ? undefined : { own: worker, hand: onForeignDatagram };
+  rim = new Rim(engine, socket, onSession, foreign);
   return new UdpEndpoint(engine, socket, rim);
 }
 
@@ -121,6 +125,10 @@ class UdpEndpoint implements DtlsEndpoint {
     const ended = this.#engine.revoke(principal, this.#rim.nowMs());
     this.#rim.flush();
     return ended;
+  }
+
+  take(datagram: Uint8Array, from: PeerAddress): void {
+    this.#rim.take(datagram, from);
   }
 
   async close(): Promise<void> {

@@ -217,6 +217,8 @@ export interface DtlsEndpoint {
    * @returns how many open associations it ended.
    */
   revoke(principal: string): number;
+  /** Takes a datagram that another worker received for this one; answered from this endpoint's own socket. */
+  take(datagram: Uint8Array, from: PeerAddress): void;
   /** Says close_notify to all and closes the socket. */
   close(): Promise<void>;
   /** Closes the socket without a word. */
@@ -226,6 +228,11 @@ export interface DtlsEndpoint {
 
 /** Where to bind, and the socket's own options. */
 export interface BindOptions {
+  /**
+   * With `connectionId.worker`: told of datagrams whose Connection ID names another worker, instead of dropping them. The caller
+   * brings them to that worker's endpoint, which takes them with `take`.
+   */
+  readonly onForeignDatagram?: (worker: number, datagram: Uint8Array, from: PeerAddress) => void;
   readonly host?: string;
   readonly port?: number;
   readonly reusePort?: boolean;

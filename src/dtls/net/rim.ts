@@ -7,10 +7,17 @@ import type { DtlsEngine } from '../engine.ts';
 import type { PeerAddress } from '../options.ts';
 import { AssociationSession, type SessionRim } from '../session.ts';
 import { ContentType } from '../wire/registry.ts';
+import { foreignWorker } from './cluster.ts';
 import type { UdpSocket } from './udp.ts';
 
 /** Longest delay of setTimeout. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** Who gets datagrams for other workers. */
+export interface ForeignDatagrams {
+  readonly own: number;
+  readonly hand: (worker: number, datagram: Uint8Array, from: PeerAddress) => void;
+}
 
 export class Rim implements SessionRim {
   readonly engine: DtlsEngine;
@@ -22,11 +29,20 @@ export class Rim implements SessionRim {
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
-  constructor(engine: DtlsEngine, socket: UdpSocket, onSession: (session: AssociationSession) => void) {
+  constructor(
+    engine: DtlsEngine,
+    socket: UdpSocket,
+    onSession: (session: AssociationSession) => void,
+    foreign?: ForeignDatagrams,
+  ) {
     this.engine = engine;
     this.#socket = socket;
     this.#onSession = onSession;
-    socket.listen((datagram, from) => this.#onDatagram(datagram, from));
+    socket.listen((datagram, from) => {
+      const worker = foreign === undefined ? undefined : foreignWorker(datagram, foreign.own);
+      if (worker === undefined) this.take(datagram, from);
+      else foreign?.hand(worker, datagram, from);
+    });
   }
 
   /** Wall clock that never goes back: cookies and tickets are read by other workers too. */
@@ -53,11 +69,12 @@ export class Rim implements SessionRim {
     this.#queue = [];
   }
 
-  #onDatagram(datagram: Uint8Array, from: PeerAddress): void {
+  /** A datagram from the socket, or from another worker. Those from workers are never handed on again. */
+  take(datagram: Uint8Array, from: PeerAddress): void {
     if (this.#stopped) return;
     const type = datagram[0];
     if (type !== ContentType.handshake && type !== ContentType.changeCipherSpec) {
-      this.#take(datagram, from);
+      this.#receive(datagram, from);
       return;
     }
     if (this.#queue.length >= this.engine.limits.maxQueuedHandshakeDatagrams) {
@@ -73,7 +90,7 @@ export class Rim implements SessionRim {
     const until = performance.now() + this.engine.limits.handshakeTurnMs;
     let served = 0;
     for (const { datagram, from } of this.#queue) {
-      this.#take(datagram, from);
+      this.#receive(datagram, from);
       served += 1;
       if (performance.now() >= until) break;
     }
@@ -81,7 +98,7 @@ export class Rim implements SessionRim {
     if (this.#queue.length > 0) this.#turn = setImmediate(() => this.#serveHandshakes());
   }
 
-  #take(datagram: Uint8Array, from: PeerAddress): void {
+  #receive(datagram: Uint8Array, from: PeerAddress): void {
     this.#carryOut(this.engine.receive(datagram, from, this.nowMs()));
     this.#setTimer();
   }
