@@ -147,6 +147,21 @@ describe('a response', () => {
     expect(rig.sent).toHaveLength(1);
   });
 
+  it('with the message ID of one exchange and the token of another is nothing', async () => {
+    const rig = new Rig();
+    const first = asked(rig);
+    rig.receive(message({ type: TYPE.acknowledgement, code: 0, messageId: first.sent.messageId, token: NONE }));
+    const second = asked(rig);
+    const { messageId } = second.sent;
+    const mixed = { type: TYPE.acknowledgement, code: CODE.content, messageId, token: first.sent.token };
+    rig.receive(message(mixed));
+    expect(rig.refused).toEqual(['token-unknown']);
+    rig.receive(message({ ...mixed, token: second.sent.token }));
+    await expect(second.pending).resolves.toMatchObject({ code: CODE.content });
+    rig.endpoint.close();
+    await expect(first.pending).resolves.toBe('peer-forgotten');
+  });
+
   it('with an unknown critical option is rejected', async () => {
     const rig = new Rig();
     const { pending, sent } = asked(rig);

@@ -68,6 +68,43 @@ describe('server', () => {
     expect([sequenceOf(answer), observed.relations.length]).toEqual([undefined, 0]);
   });
 
+  it('a request for a later block is no registration', () => {
+    const observed = new Observed();
+    const answer = observed.ask(1, [register, uintOption(OPTION.block2, 16)]);
+    expect([answer.code, observed.rig.handled[0]?.observe]).toEqual([CODE.badRequest, undefined]);
+    expect(observed.rig.endpoint.observationCount).toBe(0);
+  });
+
+  it('a first answer that cannot be written takes up nothing', () => {
+    const observed = new Observed();
+    observed.rig.answer = () => ({
+      code: CODE.content,
+      etag: new Uint8Array(9),
+      observe: (relation) => observed.relations.push(relation),
+    });
+    expect(observed.ask(1).code).toBe(CODE.internalServerError);
+    expect([observed.relations.length, observed.rig.endpoint.observationCount]).toEqual([0, 0]);
+  });
+
+  it('a peer that its own handler sends away leaves nothing behind', async () => {
+    const observed = new Observed();
+    const { rig } = observed;
+    const answer = { code: CODE.content, payload: new Uint8Array(3_000), observe: () => observed.relations.length };
+    rig.answer = () => {
+      rig.endpoint.forgetPeer('peer');
+      return answer;
+    };
+    rig.receive(message({ options: [register] }));
+    rig.answer = () => {
+      rig.endpoint.forgetPeer('peer');
+      return Promise.resolve(answer);
+    };
+    rig.receive(message({ options: [register] }));
+    await settle();
+    expect([rig.sent.length, rig.endpoint.observationCount, rig.endpoint.blockBytes]).toEqual([0, 0, 0]);
+    expect([rig.endpoint.peerCount, rig.endpoint.nextDeadlineMs]).toEqual([0, Number.POSITIVE_INFINITY]);
+  });
+
   it('an error answer takes up nothing', () => {
     const observed = new Observed();
     observed.rig.answer = () => ({ code: CODE.forbidden, observe: (relation) => observed.relations.push(relation) });
