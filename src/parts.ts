@@ -39,6 +39,15 @@ export interface Parts {
 export async function openParts(directory: string, options: GatewayOptions): Promise<Parts> {
   const { acceptClock = false, crew = ALONE } = options;
   await crew.join();
+  try {
+    return await openJoined(directory, acceptClock, crew);
+  } catch (thrown) {
+    await crew.close();
+    throw thrown;
+  }
+}
+
+async function openJoined(directory: string, acceptClock: boolean, crew: Crew): Promise<Parts> {
   const provided = await provisionFor(directory, crew);
   const { settings } = provided;
   const lock = DirectoryLock.acquire(directory, crew.worker);
@@ -82,7 +91,7 @@ export async function provisionFor(directory: string, { of }: Crew): Promise<Pro
 
 /** Addresses are bound and workers started at the start: what changed there waits for the next one, and is said. */
 export function waitingForRestart(before: Settings, after: Settings): string[] {
-  const changed = (['https', 'metrics'] as const).filter((name) => {
+  const changed = (['https', 'coaps', 'metrics'] as const).filter((name) => {
     return JSON.stringify(before.listen[name]) !== JSON.stringify(after.listen[name]);
   });
   return [...changed.map((name) => `listen.${name}`), ...(before.workers === after.workers ? [] : ['workers'])];

@@ -42,7 +42,7 @@ and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; 
       answering<RunOptions>(async ({ directory, json }, _, { acceptClock = false, workers, worker }) => {
         if (process.permission === undefined) throw new Fault('SP_GATEWAY_PERMISSIONS');
         assertCount(workers);
-        const role = worker === undefined ? undefined : roleOf(worker);
+        const role = worker === undefined ? undefined : roleOf(worker, process.env.SALLYPORT_LAUNCHER);
         const started = performance.now();
         let gateway: Gateway | undefined;
         // Not before there is one: nothing is open then.
@@ -51,15 +51,21 @@ and can start no process. SIGTERM and Ctrl-C finish what is under way and stop; 
         gateway = await Gateway.open(directory, { acceptClock, crew: crewOf(role, directory, () => gateway) });
         const running = gateway;
         sealDatabases();
+        let isStopping = false;
         const stopped = new Promise<void>((done) => {
-          watchSignals(running, role, done);
-          void launcherGone.promise.then(() => running.close()).then(done);
+          const stop = () => {
+            isStopping = true;
+            void running.close().then(done);
+          };
+          watchSignals(running, role, stop);
+          void launcherGone.promise.then(stop);
         });
         process.on('uncaughtException', (thrown) => fatal(running, thrown));
         process.on('unhandledRejection', (thrown) => fatal(running, thrown));
         await running.listen();
-        if (role) tellSupervisor();
-        if (!role || role.worker === 0) announce(running, { directory, json }, performance.now() - started, role?.of);
+        if (role && !isStopping) tellSupervisor();
+        if (!isStopping && (!role || role.worker === 0))
+          announce(running, { directory, json }, performance.now() - started, role?.of);
         await stopped;
         return undefined;
       }),
@@ -110,13 +116,13 @@ function announce(gateway: Gateway, { directory, json }: CommandContext, tookMs:
   );
 }
 
-function watchSignals(gateway: Gateway, role: Role | undefined, done: () => void): void {
+function watchSignals(gateway: Gateway, role: Role | undefined, close: () => void): void {
   let stopping = false;
   const stop = () => {
     // A second signal means: now.
     if (stopping) process.exit(EXIT.no);
     stopping = true;
-    void gateway.close().then(done);
+    close();
   };
   process.on('SIGTERM', stop);
   // Ctrl-C reaches every process of the terminal; the supervisor tells its workers in its own words, once.

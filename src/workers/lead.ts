@@ -165,6 +165,7 @@ export class Lead implements Crew {
   async close(): Promise<void> {
     clearInterval(this.#anchoring);
     this.#address.reject(new Fault('SP_GATEWAY_DRAINING'));
+    this.#complete.resolve();
     for (const { channel } of this.#members) channel.close();
     if (!this.#server.listening) return;
     await new Promise<void>((done) => this.#server.close(() => done()));

@@ -13,11 +13,11 @@ export interface Role {
 /** More than this many processes would wait for one disk and one memory. */
 export const MAX_WORKERS = 64;
 
-/** `WORKER/OF`, with `/again` for a replacement. Throws SP_USAGE. */
-export function roleOf(text: string): Role {
+/** `WORKER/OF`, with `/again` for a replacement. Throws SP_USAGE, also if it was not our parent, `supervisor`, who said so. */
+export function roleOf(text: string, supervisor: string | undefined): Role {
   const match = /^(\d{1,2})\/(\d{1,2})(\/again)?$/.exec(text);
   const [worker, of] = [Number(match?.[1]), Number(match?.[2])];
-  if (!match || of < 2 || of > MAX_WORKERS || worker >= of) {
+  if (!match || supervisor !== String(process.ppid) || of < 2 || of > MAX_WORKERS || worker >= of) {
     throw new Fault('SP_USAGE', '--worker is for the supervisor alone; `sallyport run --workers N` says how many.');
   }
   return { worker, of, again: match[3] !== undefined };

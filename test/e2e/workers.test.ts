@@ -275,6 +275,9 @@ describe('two workers', () => {
     changed[whole.indexOf('"verdict":"') + 12] = 0x58;
     writeFileSync(file, changed);
     expect(await verifyAll(ledger)).toMatchObject({ ok: false, firstProblem: { file: '1/0000000000000000.jsonl' } });
+    // A worker that cannot start keeps all from it, is the one that says why, and leaves nothing running.
+    const refused = await start(gateway.directory);
+    expect(refused).toMatchObject({ code: 1, says: expect.stringMatching(/SP_LEDGER_BROKEN/) });
     const lines = whole.toString('latin1').split('\n');
     writeFileSync(file, `${lines.slice(0, -3).join('\n')}\n`);
     expect(await verifyAll(ledger)).toMatchObject({ ok: false, firstProblem: { kind: 'truncated' } });
