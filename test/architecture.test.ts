@@ -47,7 +47,11 @@ const MAY_IMPORT: Readonly<Record<string, { readonly rooms: readonly string[]; r
   ledger: { rooms: ['faults', 'exchange'], why: 'siblings never import each other' },
   dtls: { rooms: [], why: 'a protocol library that could stand alone' },
   websocket: { rooms: ['faults', 'exchange'], why: 'a protocol library serves both sides and knows neither' },
-  listeners: { rooms: ['faults', 'exchange', 'websocket'], why: 'a listener translates the wire and decides nothing' },
+  coap: { rooms: [], why: 'a protocol library that could stand alone' },
+  listeners: {
+    rooms: ['faults', 'exchange', 'websocket', 'dtls', 'coap'],
+    why: 'a listener translates the wire and decides nothing',
+  },
   upstreams: {
     rooms: ['faults', 'exchange', 'websocket'],
     why: 'an upstream sends what is sealed and decides nothing',

@@ -306,6 +306,20 @@ export const FAULTS = {
     remedy: 'Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.',
     faces: { ...malformed, http: 405, title: 'Method not allowed', coap: '4.05' },
   },
+  SP_COAP_TARGET: {
+    blame: 'peer',
+    level: 'info',
+    summary: 'The Uri-Path and Uri-Query options are no clean absolute path (RFC 7252 section 6.5).',
+    remedy: 'Send no empty, dot or doubly encoded segments, and no slash within one.',
+    faces: malformed,
+  },
+  SP_COAP_METHOD: {
+    blame: 'peer',
+    level: 'info',
+    summary: 'The CoAP method has no counterpart behind the gateway.',
+    remedy: 'Use GET, POST, PUT, PATCH, iPATCH or DELETE.',
+    faces: { ...malformed, http: 405, title: 'Method not allowed', coap: '4.05' },
+  },
   SP_HTTP_EXPECT: {
     blame: 'peer',
     level: 'info',

@@ -14,6 +14,9 @@ export const DROPS = {
   'malformed-request': 'The bytes on the connection are not an acceptable HTTP request.',
   'peer-gone': 'The peer closed in the middle of a message.',
   revoked: 'The device lost its permission while connected.',
+  'association-ended': 'A DTLS association ended by a bound of its own, by an alert, or to make room.',
+  'coap-refused':
+    'A CoAP message was malformed, or refused before it became a request (sallyport_coap_refusals_total).',
   draining: 'The gateway is stopping.',
   'message-refused': 'A WebSocket message was denied or malformed, and its connection closed.',
   'upstream-gone': 'The upstream closed the WebSocket.',
