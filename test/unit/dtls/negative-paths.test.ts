@@ -217,6 +217,11 @@ describe('address change', () => {
     respond(cookie, EVIL, pair.nowMs + 1_001);
     expect(server.address).toEqual(CLIENT);
     expect(pair.server.stats.drops['path-response-wrong']).toBe(2);
+    // The right bytes, from an address they were not sent to, in a record that is not the newest.
+    const elsewhere = sealed(one, CID_TYPE, Uint8Array.of(1, ...cookie, 27), server.ownCid);
+    pair.server.receive(record(one, 'newer'), EVIL, pair.nowMs);
+    pair.server.receive(elsewhere, MOVED, pair.nowMs);
+    expect([server.address, server.candidate?.address]).toEqual([CLIENT, EVIL]);
     pair.server.receive(record(one, 'home'), CLIENT, pair.nowMs);
     expect([server.address, server.candidate]).toEqual([CLIENT, undefined]);
   });
