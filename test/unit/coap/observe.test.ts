@@ -152,6 +152,17 @@ describe('server', () => {
       expect(observed.rig.endpoint.observationCount).toBe(0);
     });
 
+    it('by the handler, without a word, and the peer is forgotten when that was all of it', () => {
+      const observed = new Observed();
+      observed.ask(1);
+      observed.rig.pass(300_000);
+      expect(observed.rig.endpoint.peerCount).toBe(1);
+      observed.last.end();
+      expect(observed.last.signal.aborted).toBe(true);
+      observed.rig.pass(1);
+      expect([observed.rig.sent.length, observed.rig.endpoint.peerCount]).toEqual([0, 0]);
+    });
+
     it('when a confirmable notification is never acknowledged', () => {
       const observed = new Observed();
       observed.ask(1);
