@@ -18,6 +18,7 @@ import {
   type Outcome,
   type PeerState,
   type Transmission,
+  type Uploading,
 } from './peer-state.ts';
 import { newTransmission, transmit, withdraw } from './transmissions.ts';
 
@@ -52,7 +53,7 @@ interface Assembly {
   bytes: number;
 }
 
-export class ClientExchange<Peer> implements Awaited {
+export class ClientExchange<Peer> implements Awaited, Uploading {
   tokenKey = '';
   dueAtMs: number;
   readonly #context: Context<Peer>;
@@ -78,9 +79,33 @@ export class ClientExchange<Peer> implements Awaited {
     this.dueAtMs = context.nowMs + operation.timeoutMs;
   }
 
-  /** Sends the first message. @throws CoapError when it cannot be written. */
+  /** Sends the first message, or waits for its turn. @throws CoapError when it cannot be written. */
   begin(): void {
-    this.#sendRequest(undefined);
+    const state = this.#state;
+    if (this.#operation.requestTag === undefined) {
+      this.#sendRequest(undefined);
+      return;
+    }
+    if (state.uploading === undefined) {
+      state.uploading = this;
+      try {
+        this.#sendRequest(undefined);
+      } catch (thrown) {
+        this.#yieldTurn();
+        throw thrown;
+      }
+      return;
+    }
+    state.uploadsWaiting ??= [];
+    if (state.uploadsWaiting.length >= this.#context.limits.maxQueuedPerPeer)
+      throw new CoapError('queue-full', 'too many bodies wait for this peer');
+    state.uploadsWaiting.push(this);
+    // Among the awaited already, so that its time runs out and its peer's leaving reaches it.
+    this.#await();
+  }
+
+  turn(): void {
+    this.#again(undefined);
   }
 
   /** Goes on from the first block of a notification (RFC 7959 section 2.6). */
@@ -218,15 +243,12 @@ export class ClientExchange<Peer> implements Awaited {
     if (this.#echo !== undefined) sent.push(opaqueOption(OPTION.echo, this.#echo));
     this.#release();
     if (!sameToken || this.#token.length === 0) this.#token = newToken();
-    this.tokenKey = bytesKey(this.#token);
     if (messageBytes({ token: this.#token, options: sent, payload: part }) > this.#context.limits.maxMessageBytes)
       throw new CoapError('message-too-large', 'the message does not fit a datagram; smaller blocks may');
     const messageId = nextMessageId(this.#context, this.#state);
     const type = confirmable ? TYPE.confirmable : TYPE.nonConfirmable;
     const bytes = serialiseMessage({ type, code, messageId, token: this.#token, options: sent, payload: part });
-    this.#state.awaited ??= new Map();
-    this.#state.awaited.set(this.tokenKey, this);
-    this.#context.schedule(this.#state, this.dueAtMs);
+    this.#await();
     if (!confirmable) {
       this.#context.send(this.#state, bytes);
       if (this.#operation.unwanted) this.#answerNothing();
@@ -238,6 +260,14 @@ export class ClientExchange<Peer> implements Awaited {
       this.#release();
       throw new CoapError('queue-full', 'too many messages wait for this peer');
     }
+  }
+
+  #await(): void {
+    if (this.#token.length === 0) this.#token = this.#operation.newToken();
+    this.tokenKey = bytesKey(this.#token);
+    this.#state.awaited ??= new Map();
+    this.#state.awaited.set(this.tokenKey, this);
+    this.#context.schedule(this.#state, this.dueAtMs);
   }
 
   #nextPart(sent: CoapOption[]): Uint8Array {
@@ -297,6 +327,16 @@ export class ClientExchange<Peer> implements Awaited {
     if (this.#transmission !== undefined) withdraw(this.#context, this.#state, this.#transmission);
     this.#transmission = undefined;
     this.#release();
+    this.#yieldTurn();
+  }
+
+  #yieldTurn(): void {
+    const state = this.#state;
+    const waiting = state.uploadsWaiting?.indexOf(this) ?? -1;
+    if (waiting >= 0) state.uploadsWaiting?.splice(waiting, 1);
+    if (state.uploading !== this) return;
+    state.uploading = state.gone ? undefined : state.uploadsWaiting?.shift();
+    state.uploading?.turn();
   }
 
   #release(): void {

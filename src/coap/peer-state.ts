@@ -71,6 +71,11 @@ export interface Awaited {
   forget(): void;
 }
 
+/** An exchange of ours whose request has several blocks. */
+export interface Uploading {
+  turn(): void;
+}
+
 export class PeerState<Peer> implements Deadline {
   readonly peer: Peer;
   dueAtMs = Number.POSITIVE_INFINITY;
@@ -87,6 +92,9 @@ export class PeerState<Peer> implements Deadline {
   download: Download | undefined = undefined;
   watched: Map<string, Watched> | undefined = undefined;
   awaited: Map<string, Awaited> | undefined = undefined;
+  /** Bodies of ours in blocks go one after the other: a server need not keep more than one half of a peer. */
+  uploading: Uploading | undefined = undefined;
+  uploadsWaiting: Uploading[] | undefined = undefined;
   /** The Echo value that this peer was given last. */
   echo: { readonly value: Uint8Array; readonly atMs: number } | undefined = undefined;
 

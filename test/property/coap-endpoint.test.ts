@@ -97,7 +97,7 @@ describe('bad weather', () => {
   it(`${SEEDS} seeds from ${first}: no handler runs twice, no acknowledged request is lost, nothing is stuck`, async () => {
     let answered = 0;
     for (let at = 0; at < SEEDS; at++) answered += await weather((first + at) >>> 0);
-    expect(answered / SEEDS).toBeGreaterThan(0.9);
+    expect(answered / SEEDS).toBeGreaterThan(0.75);
   });
 });
 
@@ -135,8 +135,8 @@ async function weather(seed: number): Promise<number> {
   for (const client of clients) {
     for (let number = 0; number < 4; number++) {
       const name = String(asked++).padStart(8, '0');
-      // One body in blocks per peer at a time is what a server keeps; the others go in between.
-      const payload = text(name.padEnd(8 + (number === 0 ? random.pick([300, 1_000]) : random.pick([0, 20])), '.'));
+      // Several bodies in blocks at once, of which a server keeps one half: the client sends them one after the other.
+      const payload = text(name.padEnd(8 + random.pick([0, 20, 300, 1_000]), '.'));
       client
         .request('server', {
           method: 'POST',

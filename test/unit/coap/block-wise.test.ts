@@ -360,6 +360,42 @@ describe('client', () => {
     for (const { bytes } of network.log) expect(bytes.length).toBeLessThanOrEqual(blockBytes + 60);
   });
 
+  it('several bodies at once go one after the other, and one that fails or is given up lets the next go', async () => {
+    const { client, network, bodies } = pair();
+    const sent = [1, 2, 3, 4, 5].map((fill) => new Uint8Array(3_000).fill(fill));
+    const controller = new AbortController();
+    const outcomes = sent.map((payload, at) =>
+      client
+        .request(
+          'server',
+          { method: 'POST', pathSegments: ['echo'], payload },
+          at === 1 ? { signal: controller.signal } : {},
+        )
+        .then(
+          (response) => response.payload[0],
+          (error: { code: string }) => error.code,
+        ),
+    );
+    controller.abort();
+    await network.run(100_000);
+    expect(await Promise.all(outcomes)).toEqual([1, 'aborted', 3, 4, 5]);
+    expect(bodies.map((one) => one[0])).toEqual([1, 3, 4, 5]);
+    network.weather = { ...network.weather, loss: 1 };
+    const lost = [6, 7].map((fill) =>
+      client
+        .request('server', { method: 'POST', pathSegments: ['echo'], payload: new Uint8Array(3_000).fill(fill) })
+        .catch((error: { code: string }) => error.code),
+    );
+    await network.run(300_000);
+    client.forgetPeer('server');
+    network.weather = { ...network.weather, loss: 0 };
+    await network.run(310_000);
+    expect(await Promise.all(lost)).toEqual(['timeout', 'timeout']);
+    const again = client.request('server', { method: 'POST', pathSegments: ['echo'], payload: sent[0] });
+    await network.run(320_000);
+    expect((await again).payload).toHaveLength(3_000);
+  });
+
   it('follows the server to smaller blocks', async () => {
     const { ask, bodies } = pair({}, { blockBytes: 64 });
     const payload = body(3_333);
