@@ -57,6 +57,7 @@ async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
     await house.addDevice('thermo-1');
     const operations = Math.round(PER_SECOND * seconds);
     const ours: Subject[] = [];
+    const parts: Subject[] = [];
     let question = '';
     for (const count of DEVICES) {
       progress(`registering ${count} devices`);
@@ -64,6 +65,9 @@ async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
       const made = await decisions(house.directory, count);
       question = made.question;
       ours.push({ name: `sallyport, ${count} devices`, measure: () => cpuPerOperation(operations, made.decide) });
+      if (count !== DEVICES[0]) continue;
+      parts.push({ name: 'sallyport, of it: input', measure: () => cpuPerOperation(operations, made.write) });
+      parts.push({ name: 'sallyport, of it: policy', measure: () => cpuPerOperation(operations, made.evaluate) });
     }
     const ask = library(house.directory, question);
     const wasm: Subject = { name: 'opa-wasm, object', measure: () => cpuPerOperation(operations, ask) };
@@ -80,7 +84,7 @@ async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
         return (await account(peer, async () => ({ ...(await load()), operations: requests }))).cpuMicros;
       },
     };
-    const subjects = [wasm, rest, ...ours];
+    const subjects = [wasm, rest, ...ours, ...parts];
     for (const subject of subjects) {
       progress(`warming up ${subject.name}`);
       await subject.measure();
@@ -168,7 +172,9 @@ async function decisions(directory: string, count: number) {
   const verdict = decider.decide(first);
   if (!('allow' in verdict) || verdict.allow !== true) throw new Error(`denied: ${JSON.stringify(verdict)}`);
   const context = { sentinel: 1, gateway: 'bench', revision: '7' };
-  const question = Buffer.from(new PolicyInputWriter(DEFAULT_LIMITS.policyInputBytes).write(first, context)).toString();
+  const writer = new PolicyInputWriter(DEFAULT_LIMITS.policyInputBytes);
+  const input = writer.write(first, context).slice();
+  const question = Buffer.from(input).toString();
   let next = 0;
   const decide = (times: number) => {
     for (let done = 0; done < times; done += 1) {
@@ -176,7 +182,13 @@ async function decisions(directory: string, count: number) {
       next = (next + 1) % arrivals.length;
     }
   };
-  return { decide, question };
+  const write = (times: number) => {
+    for (let done = 0; done < times; done += 1) writer.write(first, context);
+  };
+  const evaluate = (times: number) => {
+    for (let done = 0; done < times; done += 1) policy.decide(input, 1, 0n);
+  };
+  return { decide, write, evaluate, question };
 }
 
 function arrivalOf(key: string): Arrival {

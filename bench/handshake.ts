@@ -11,9 +11,7 @@ import { progress } from './core/progress.ts';
 import { account, alternate, type Round, typical } from './core/rounds.ts';
 
 const PARALLEL = 16;
-/** About a second of one core, on either side. */
-const FULL_PER_SECOND = 500;
-const RESUMED_PER_SECOND = 1_500;
+const WARM_UP_HANDSHAKES = 300;
 
 interface Order {
   readonly handshakes: number;
@@ -42,6 +40,7 @@ async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
     const haproxy = await startHaproxy(workplace, house.files, cloud.port);
     const ours = await house.start();
     const clients = new Map<Peer, LoadClient<Order, Sample>>();
+    const handshakesFor = new Map<string, number>();
     for (const peer of [nginx, haproxy, ours]) {
       progress(`warming up ${peer.name}`);
       const client = await LoadClient.start<Order, Sample>(workplace, 'handshake-load.ts', {
@@ -50,7 +49,11 @@ async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
         pem,
       });
       clients.set(peer, client);
-      for (const resumed of [false, true]) await client.ask({ handshakes: 300, resumed });
+      for (const resumed of [false, true]) {
+        await client.ask({ handshakes: WARM_UP_HANDSHAKES, resumed });
+        const { perSecond } = await client.ask({ handshakes: WARM_UP_HANDSHAKES, resumed });
+        handshakesFor.set(`${peer.name} ${resumed}`, Math.max(WARM_UP_HANDSHAKES, Math.round(perSecond * seconds)));
+      }
     }
     const subject = (peer: Peer, resumed: boolean): Subject => ({
       name: `${peer.name}, ${resumed ? 'resumed' : 'full'}`,
@@ -62,7 +65,7 @@ async function run({ rounds, seconds }: BenchOptions): Promise<Outcome> {
     const subjects = [full.nginx, full.haproxy, full.ours, resumed.nginx, resumed.ours];
     const results = await alternate(subjects, rounds, ({ peer, resumed: again }) =>
       account(peer, async () => {
-        const handshakes = Math.round((again ? RESUMED_PER_SECOND : FULL_PER_SECOND) * seconds);
+        const handshakes = handshakesFor.get(`${peer.name} ${again}`) as number;
         const sample = await (clients.get(peer) as LoadClient<Order, Sample>).ask({ handshakes, resumed: again });
         if (sample.operations !== handshakes) throw new Error(`${peer.name}: ${sample.operations} of ${handshakes}`);
         return sample;

@@ -33,6 +33,7 @@ process.on('message', ({ open, requests }: Order) => {
     (thrown: Error) => process.send?.({ error: thrown.message }),
   );
 });
+process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });
 
 async function openMore(count: number) {

@@ -28,6 +28,7 @@ process.on('message', (order: Order) => {
   );
 });
 await prepare();
+process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });
 
 async function prepare(): Promise<void> {

@@ -66,6 +66,7 @@ process.on('message', ({ messages }: { messages: number }) => {
   began = performance.now();
   for (const line of lines) if (left > 0) line.send();
 });
+process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });
 
 function finished(): void {
