@@ -103,16 +103,22 @@ export function settle(core: Core, handshake: Handshake, outcome: MaybeOutcome, 
   if (!(outcome instanceof Promise)) return conclude(core, handshake, outcome, allowed);
   handshake.state = 'asking';
   core.schedule(handshake.association);
-  const later = (settled: Outcome) => {
+  const later = (goOn: () => MaybeOutcome) => {
     core.answers.push(() => {
       // Closed, superseded or timed out while the question was open: the answer is for nobody.
       if (handshake.association.handshake !== handshake) return;
-      conclude(core, handshake, settled, allowed);
+      let next: MaybeOutcome;
+      try {
+        next = goOn();
+      } catch {
+        next = { fail: 'internal' };
+      }
+      settle(core, handshake, next, allowed);
       advance(core, handshake);
     });
     core.onAnswer();
   };
-  outcome.then(later, () => later({ fail: 'internal' }));
+  outcome.then(later, () => later(() => ({ fail: 'internal' })));
 }
 
 function conclude(core: Core, handshake: Handshake, outcome: Outcome, allowed: readonly string[]): undefined {

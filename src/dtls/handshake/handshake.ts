@@ -40,7 +40,8 @@ export type Outcome =
   | { readonly to: HandshakeState; readonly flight?: Flight; readonly established?: Established }
   | { readonly fail: CloseReason };
 
-export type MaybeOutcome = Outcome | Promise<Outcome>;
+/** At once, or what to go on with when the caller has answered; it runs only if the handshake still exists then. */
+export type MaybeOutcome = Outcome | Promise<() => MaybeOutcome>;
 
 export class Handshake {
   readonly association: Association<Handshake>;
@@ -215,13 +216,7 @@ export class Handshake {
   }
 }
 
-/** Runs `then` at once on a value, later on a promise; a promise that rejects is the caller's bug and fails closed. */
-function whenAnswered<T>(answer: T | Promise<T>, then: (value: T) => MaybeOutcome): MaybeOutcome {
-  if (!(answer instanceof Promise)) return then(answer);
-  return answer.then(then).catch((): Outcome => ({ fail: 'internal' }));
-}
-
-/** As `whenAnswered`, for a callback that may also throw. */
+/** Asks the caller; goes on at once with a value, later with a promise. One that throws or rejects is a bug and fails closed. */
 export function ask<T>(question: () => T | Promise<T>, then: (value: T) => MaybeOutcome): MaybeOutcome {
   let answer: T | Promise<T>;
   try {
@@ -229,5 +224,9 @@ export function ask<T>(question: () => T | Promise<T>, then: (value: T) => Maybe
   } catch {
     return { fail: 'internal' };
   }
-  return whenAnswered(answer, then);
+  if (!(answer instanceof Promise)) return then(answer);
+  return answer.then(
+    (value) => () => then(value),
+    () => () => ({ fail: 'internal' }),
+  );
 }
