@@ -27,14 +27,14 @@ export function checkRequest(head: RequestHead, limits: HeadLimits): CheckedRequ
   if (!METHODS.has(verb)) refuse('SP_HTTP_METHOD', 'method');
   const { path, query, targetDevice } = checkTarget(url, limits.targetBytes);
   const fields = readFields(head.rawHeaders, limits, url.length);
-  const persistent = httpVersion === '1.1';
+  const modern = httpVersion === '1.1';
 
-  checkHost(fields.host, persistent);
-  const { contentLength, chunked } = checkFraming(fields, persistent);
+  checkHost(fields.host, modern);
+  const { contentLength, chunked } = checkFraming(fields, modern);
   // RFC 9110 sections 9.3.1, 9.3.2 and 9.3.7: such a body has no meaning, and servers that do not read it take it for
   // the next request.
   if (BODILESS.has(verb) && (chunked || (contentLength ?? 0) > 0)) refuse('SP_HTTP_FRAMING', 'body of this method');
-  const wantsUpgrade = checkConnection(fields.connection);
+  const { wantsUpgrade, persistent } = checkConnection(fields.connection, modern);
   return {
     verb,
     path,
@@ -44,8 +44,10 @@ export function checkRequest(head: RequestHead, limits: HeadLimits): CheckedRequ
     contentType: fields.contentType === undefined ? '' : checkContentType(fields.contentType),
     contentLength,
     chunked,
-    upgrade: checkUpgrade(fields, wantsUpgrade, verb, persistent, contentLength !== undefined || chunked),
-    expectContinue: checkExpect(fields.expect, persistent),
+    upgrade: checkUpgrade(fields, wantsUpgrade, verb, modern, contentLength !== undefined || chunked),
+    version: httpVersion,
+    persistent,
+    expectContinue: checkExpect(fields.expect, modern),
   };
 }
 
@@ -127,15 +129,23 @@ function checkFraming(fields: Fields, persistent: boolean): Pick<CheckedRequest,
 }
 
 /** RFC 9110 section 7.6.1. Options of its own would have fields removed between policy and cloud: only the known ones. */
-function checkConnection(connection: string | undefined): boolean {
-  if (connection === undefined || connection === 'keep-alive') return false;
+function checkConnection(
+  connection: string | undefined,
+  modern: boolean,
+): { readonly wantsUpgrade: boolean; readonly persistent: boolean } {
+  if (connection === undefined) return { wantsUpgrade: false, persistent: modern };
   let wantsUpgrade = false;
+  let closes = false;
+  let keepsAlive = false;
   for (const option of connection.split(',')) {
     const token = option.trim().toLowerCase();
     if (token === 'upgrade') wantsUpgrade = true;
-    else if (token !== 'close' && token !== 'keep-alive') refuse('SP_HTTP_HEADER', 'option of connection');
+    else if (token === 'close') closes = true;
+    else if (token === 'keep-alive') keepsAlive = true;
+    else refuse('SP_HTTP_HEADER', 'option of connection');
   }
-  return wantsUpgrade;
+  // RFC 9112 section 9.3: 1.0 keeps a connection only if it says so.
+  return { wantsUpgrade, persistent: !closes && (modern || keepsAlive) };
 }
 
 /** RFC 6455 section 4.2.1. h2c and every other protocol is refused: behind an upgrade nobody would look any more. */

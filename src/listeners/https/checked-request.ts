@@ -21,6 +21,9 @@ export interface CheckedRequest {
   readonly chunked: boolean;
   /** A complete WebSocket handshake (RFC 6455 section 4.2.1); every other upgrade is refused. */
   readonly upgrade: 'websocket' | undefined;
+  readonly version: '1.0' | '1.1';
+  /** The sender keeps the connection (RFC 9112 section 9.3). */
+  readonly persistent: boolean;
   /** The client waits for `100 Continue` before it sends the body. */
   readonly expectContinue: boolean;
 }

@@ -1,16 +1,13 @@
 /**
- * The HTTPS listener: node:https with every event that decides something taken over. TCP -> doorstep (caps) -> TLS ->
- * identity -> connection (sequence, time) -> exchange. It knows no policy and no upstream.
+ * The HTTPS listener: TCP -> doorstep (caps) -> TLS -> identity -> connection (sequence, time) -> exchange. TLS is Node's,
+ * HTTP is read and written here. It knows no policy and no upstream.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
 import { type AddressInfo, Socket } from 'node:net';
-import { createSecureContext, type TLSSocket } from 'node:tls';
+import { createSecureContext, createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Address, Limits } from '../../config/settings.ts';
 import type { Passage } from '../../exchange/gate.ts';
 import type { Peer } from '../../exchange/peer.ts';
 import { Fault } from '../../faults/fault.ts';
-import type { CheckedRequest } from './checked-request.ts';
 import { Connection } from './connection.ts';
 import { Doorstep } from './doorstep.ts';
 import type { HttpContext } from './http-context.ts';
@@ -40,8 +37,6 @@ export class HttpsListener {
   readonly #doorstep: Doorstep;
   readonly #devices: Tally;
   readonly #connections = new Map<Socket, Connection>();
-  /** Checked in the parser's callback, taken a moment later by the 'upgrade' event. */
-  readonly #upgrades = new WeakMap<object, CheckedRequest>();
   readonly #server: Server;
   #ticking: NodeJS.Timeout | undefined;
   #tickedAt = 0;
@@ -97,11 +92,9 @@ export class HttpsListener {
     orCertificateFault(() => this.#server.setSecureContext(secureContext(tls)));
   }
 
-  /** From now on, for open connections too. The size of the head is Node's parser's and stays for open ones. */
+  /** From now on, for open connections too. */
   setLimits(limits: Limits): void {
     this.#context.limits = limits;
-    this.#server.headersTimeout = limits.headerTimeoutMs;
-    this.#server.keepAliveTimeout = limits.idleTimeoutMs;
   }
 
   /** Takes nothing new, lets what is under way end within `drainTimeoutMs`, then cuts it. */
@@ -131,19 +124,6 @@ export class HttpsListener {
         ALPNProtocols: ['http/1.1'],
         // A second net behind doorstep.ts.
         handshakeTimeout: limits.handshakeTimeoutMs + 2 * TICK_MS,
-        httpValidation: 'strict',
-        maxHeaderSize: limits.headerBytes,
-        headersTimeout: limits.headerTimeoutMs,
-        // The time a body may take is http-exchange.ts's: a permitted stream may take longer than a request that is inspected.
-        requestTimeout: 0,
-        keepAliveTimeout: limits.idleTimeoutMs,
-        keepAliveTimeoutBuffer: 0,
-        connectionsCheckingInterval: TICK_MS,
-        // Node would answer by itself, and differently.
-        requireHostHeader: false,
-        optimizeEmptyRequests: true,
-        rejectNonStandardBodyWrites: true,
-        shouldUpgradeCallback: (request) => this.#mayUpgrade(request),
         noDelay: true,
       }),
     );
@@ -151,52 +131,20 @@ export class HttpsListener {
 
   #takeOver(): void {
     const server = this.#server;
-    // Beyond this many Node's parser leaves fields out without a word: a Transfer-Encoding that it obeys and we never see.
-    // 0: none is left out; headerBytes bounds them, and check-request.ts counts.
-    server.maxHeadersCount = 0;
-
-    // Our listener decides whether Node's is called at all, for TCP and for TLS.
+    // Our listener decides whether Node's is called at all.
     const startTls = taken(server, 'connection');
     server.on('connection', (socket: Socket) => {
       if (this.#doorstep.enter(socket)) startTls(socket);
     });
-    const startHttp = taken(server, 'secureConnection');
-    server.on('secureConnection', (socket: TLSSocket) => {
-      if (this.#welcome(socket)) startHttp(socket);
-    });
-    server.removeAllListeners('tlsClientError');
+    server.on('secureConnection', (socket: TLSSocket) => this.#welcome(socket));
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       this.#doorstep.blame(underneath(socket), whyOf(error, socket));
       socket.destroy();
     });
-
-    const accept = (request: IncomingMessage, response: ServerResponse): void =>
-      this.#connections.get(request.socket)?.accept(request, response);
-    server.on('request', accept).on('checkContinue', accept).on('checkExpectation', accept);
-    server.on('upgrade', (request, socket, head) => {
-      const checked = this.#upgrades.get(request);
-      if (checked === undefined) socket.destroy();
-      else this.#connections.get(request.socket)?.upgrade(request, checked, head);
-    });
-    server.on('connect', (request, socket) => {
-      const connection = this.#connections.get(request.socket);
-      if (connection === undefined) socket.destroy();
-      else connection.onConnect();
-    });
-    server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-      const connection = this.#connections.get(socket as Socket);
-      if (connection === undefined) socket.destroy();
-      else connection.onClientError(error);
-    });
-    server.on('timeout', (socket) => {
-      const connection = this.#connections.get(socket);
-      if (connection === undefined) socket.destroy();
-      else connection.onIdle();
-    });
   }
 
   /** The end of a handshake, full or resumed: who is it, may he come in, and is there room. */
-  #welcome(socket: TLSSocket): boolean {
+  #welcome(socket: TLSSocket): void {
     const { passage } = this.#options;
     const { limits } = this.#context;
     this.#doorstep.pass(socket);
@@ -206,12 +154,12 @@ export class HttpsListener {
     if (typeof peer === 'string' || refused !== undefined) {
       passage.drop('identity-refused', typeof peer === 'string' ? { address } : peer, refused);
       socket.destroy();
-      return false;
+      return;
     }
     if (!this.#devices.take(peer.key, limits.connectionsPerDevice)) {
       passage.drop('identity-cap', peer);
       socket.destroy();
-      return false;
+      return;
     }
     // TLS 1.2: a peer could change its certificate in the middle, and handshakes are expensive (CVE-2011-1473).
     socket.disableRenegotiation();
@@ -222,7 +170,7 @@ export class HttpsListener {
       this.#devices.give(peer.key);
     });
     connection.attend(); // may close it at once
-    return !socket.destroyed;
+    if (!socket.destroyed) connection.start();
   }
 
   /** Who it is, or why that cannot be said. */
@@ -236,13 +184,6 @@ export class HttpsListener {
     }
   }
 
-  #mayUpgrade(request: IncomingMessage): boolean {
-    const checked = this.#connections.get(request.socket)?.checkUpgrade(request);
-    if (checked === undefined) return false;
-    this.#upgrades.set(request, checked);
-    return true;
-  }
-
   #tick(): void {
     const now = performance.now();
     // Time in which we did not get to look is not the peers' time.
@@ -254,7 +195,7 @@ export class HttpsListener {
 }
 
 /** Removes Node's own listener from the server and returns it as a function. */
-function taken<S extends Socket>(server: Server, event: 'connection' | 'secureConnection'): (socket: S) => void {
+function taken(server: Server, event: 'connection'): (socket: Socket) => void {
   const listeners = server.listeners(event);
   server.removeAllListeners(event);
   return (socket) => {

@@ -1,8 +1,7 @@
 /**
- * The content of one request (RFC 9112 section 6): buffered whole up to limits.inspectedBodyBytes, beyond that a stream
- * that begins with what was buffered and ends, at the latest, at limits.streamedBodyBytes.
+ * The content of one request. Up to limits.inspectedBodyBytes it is read whole, so that policy and privacy can look at it;
+ * a larger one is a stream that policy has to permit, bounded by limits.streamedBodyBytes and read as fast as it is taken.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Limits } from '../../config/settings.ts';
 import { type Body, EMPTY_BODY } from '../../exchange/arrival.ts';
 import { Fault } from '../../faults/fault.ts';
@@ -10,8 +9,16 @@ import type { CheckedRequest } from './checked-request.ts';
 
 export type BodyLimits = Pick<Limits, 'inspectedBodyBytes' | 'streamedBodyBytes'>;
 
+/** Where content comes from: the connection's reader. */
+export interface ContentSource {
+  /** The next piece; undefined if it has not come yet or there is no more. Throws SP_HTTP_* for bad framing. */
+  content(): Buffer | undefined;
+  /** There is no more. */
+  readonly ended: boolean;
+}
+
 export class RequestBody {
-  readonly #request: IncomingMessage;
+  readonly #source: ContentSource;
   readonly #length: number | undefined;
   readonly #limits: BodyLimits;
   readonly #wanted: () => void;
@@ -20,11 +27,12 @@ export class RequestBody {
   #waiting = false;
   #inspecting = false;
   #fault: Fault | undefined;
+  /** Called when there may be more, or a fault. */
   #wake: (() => void) | undefined;
 
   /** `wanted` is called once, before the first octet is waited for: the moment to send `100 Continue`. */
-  constructor(request: IncomingMessage, checked: CheckedRequest, limits: BodyLimits, wanted: () => void) {
-    this.#request = request;
+  constructor(source: ContentSource, checked: CheckedRequest, limits: BodyLimits, wanted: () => void) {
+    this.#source = source;
     this.#length = checked.chunked ? undefined : (checked.contentLength ?? 0);
     this.#limits = limits;
     this.#wanted = wanted;
@@ -51,7 +59,7 @@ export class RequestBody {
     return this.#inspecting;
   }
 
-  /** Once. Throws or rejects with SP_HTTP_BODY_TOO_LARGE, SP_HTTP_FRAMING (trailers) or what `fail` was told. */
+  /** Once. Throws or rejects with SP_HTTP_BODY_TOO_LARGE, SP_HTTP_FRAMING or what `fail` was told. */
   read(): Body | Promise<Body> {
     const length = this.#length;
     if (length === 0) return EMPTY_BODY;
@@ -59,85 +67,93 @@ export class RequestBody {
     if (length !== undefined && length > this.#limits.inspectedBodyBytes) {
       return { kind: 'stream', stream: this.#stream(undefined), length };
     }
-    return this.#buffered();
+    this.#wanted();
+    const whole = new GrowingBytes(length ?? this.#limits.inspectedBodyBytes);
+    // The usual case: it came with its head.
+    return this.#collect(whole) ?? this.#collectLater(whole);
   }
 
-  /** The rest will not come, or must not count: a broken chunk, a closed connection, too slow. */
+  /** More bytes have come. */
+  onData(): void {
+    this.#wake?.();
+  }
+
+  /** The rest will not come, or must not count: a closed connection, too slow. */
   fail(fault: Fault): void {
     if (this.#complete || this.#fault !== undefined) return;
     this.#fault = fault;
     this.#wake?.();
   }
 
-  /** Throws away what is still coming. Resolves at the end of the message. */
+  /** Throws away what is still coming. Resolves at the end of the message, or when it cannot be found any more. */
   discard(): Promise<void> {
-    const request = this.#request;
-    request.removeAllListeners('data').removeAllListeners('readable');
-    if (request.readableEnded || request.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
-      request.once('end', resolve).once('close', resolve);
-      request.resume();
+      const skip = (): void => {
+        try {
+          while (this.#source.content() !== undefined);
+        } catch {
+          resolve();
+        }
+        if (this.#source.ended) resolve();
+      };
+      this.#wake = skip;
+      skip();
     });
   }
 
-  #buffered(): Promise<Body> {
-    const request = this.#request;
-    const whole = new GrowingBytes(this.#length ?? this.#limits.inspectedBodyBytes);
-    this.#wanted();
+  /** What has come so far; undefined if that is not all. */
+  #collect(whole: GrowingBytes): Body | undefined {
+    for (let piece = this.#source.content(); piece !== undefined; piece = this.#source.content()) {
+      this.#received += piece.length;
+      if (this.#received > this.#limits.inspectedBodyBytes) {
+        const beginning = Buffer.concat([whole.bytes(), piece]);
+        return { kind: 'stream', stream: this.#stream(beginning), length: undefined };
+      }
+      whole.add(piece);
+    }
+    if (!this.#source.ended) return undefined;
+    this.#complete = true;
+    return this.#received === 0 ? EMPTY_BODY : { kind: 'bytes', bytes: whole.bytes() };
+  }
+
+  #collectLater(whole: GrowingBytes): Promise<Body> {
     this.#waiting = true;
     this.#inspecting = true;
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        this.#waiting = false;
-        this.#inspecting = false;
-        this.#wake = undefined;
-        request.off('data', onData).off('end', onEnd);
-      };
-      const onData = (chunk: Buffer): void => {
-        this.#received += chunk.length;
-        if (this.#received <= this.#limits.inspectedBodyBytes) {
-          whole.add(chunk);
-          return;
-        }
-        settle();
-        request.pause();
-        const beginning = Buffer.concat([whole.bytes(), chunk]);
-        resolve({ kind: 'stream', stream: this.#stream(beginning), length: undefined });
-      };
-      const onEnd = (): void => {
-        settle();
+    return new Promise<Body>((resolve, reject) => {
+      this.#wake = () => {
         try {
-          this.#end();
-          resolve(this.#received === 0 ? EMPTY_BODY : { kind: 'bytes', bytes: whole.bytes() });
+          if (this.#fault !== undefined) throw this.#fault;
+          const body = this.#collect(whole);
+          if (body === undefined) return;
+          this.#settle();
+          resolve(body);
         } catch (thrown) {
+          this.#settle();
           reject(thrown);
         }
       };
-      this.#wake = () => {
-        settle();
-        request.pause();
-        reject(this.#fault);
-      };
       if (this.#fault !== undefined) this.#wake();
-      else request.on('data', onData).on('end', onEnd);
     });
   }
 
+  #settle(): void {
+    this.#waiting = false;
+    this.#inspecting = false;
+    this.#wake = undefined;
+  }
+
   async *#stream(beginning: Buffer | undefined): AsyncGenerator<Uint8Array, void, undefined> {
-    const request = this.#request;
     if (beginning === undefined) this.#wanted();
     else yield beginning;
-    const wake = (): void => this.#wake?.();
-    request.on('readable', wake).on('end', wake);
     for (;;) {
       if (this.#fault !== undefined) throw this.#fault;
-      const chunk = request.read() as Buffer | null;
-      if (chunk !== null) {
-        this.#received += chunk.length;
+      const piece = this.#source.content();
+      if (piece !== undefined) {
+        this.#received += piece.length;
         if (this.#received > this.#limits.streamedBodyBytes) throw new Fault('SP_HTTP_BODY_TOO_LARGE');
-        yield chunk;
-      } else if (request.readableEnded) {
-        this.#end();
+        yield piece;
+      } else if (this.#source.ended) {
+        this.#complete = true;
         return;
       } else {
         this.#waiting = true;
@@ -148,13 +164,6 @@ export class RequestBody {
         this.#wake = undefined;
       }
     }
-  }
-
-  /** RFC 9110 section 6.5.1: trailers could carry what policy would have had to see; a recipient may refuse them. */
-  #end(): void {
-    if (this.#request.rawTrailers.length > 0)
-      throw new Fault('SP_HTTP_FRAMING', undefined, { details: { part: 'trailer' } });
-    this.#complete = true;
   }
 }
 

@@ -1,86 +1,129 @@
 /**
- * Writes one answer as an HTTP/1.1 response (RFC 9112) with exact framing. Large content goes out in slices, so that a peer
- * that reads shows progress and one that does not shows none (connection.ts looks).
+ * Writes an answer on a connection (RFC 9112 section 4): one response, framed by us alone. No more of a body is in our memory
+ * than the peer takes; content that does not fit what was announced cuts the connection.
  */
-import type { ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import { Fault } from '../../faults/fault.ts';
 import { type Answer, isBodiless } from './answer.ts';
 
-export interface Closing {
-  /** The connection ends with this response. */
+/** How the connection goes on behind the answer. */
+export interface Framing {
+  /** Of the request: `HTTP/1.0` knows no chunks and no persistence unless it is said. */
+  readonly version: '1.0' | '1.1';
+  readonly verb: string;
+  /** The connection ends with this answer. */
   readonly close: boolean;
-  /** Awaited between the last octet and the end of the connection. */
+  /** Seconds that an idle connection is kept. */
+  readonly idleSeconds: number;
+  /** Called between the last octet of content and the end, while the peer may still be sending. */
   readonly linger?: () => Promise<void>;
 }
 
-/** Resolves when everything is handed to the socket. Rejects if content does not come or fit; the response is then cut. */
-export async function writeAnswer(
-  response: ServerResponse,
-  verb: string,
-  answer: Answer,
-  closing: Closing,
-): Promise<void> {
+/** Resolves when everything is handed to the socket. Rejects if content does not come or fit; the connection is then cut. */
+export async function writeAnswer(socket: Socket, answer: Answer, framing: Framing): Promise<void> {
   const { status, body } = answer;
-  const headers = [...answer.headers];
-  if (closing.close) headers.push('connection', 'close');
-  if (isBodiless(verb, status) || body.kind === 'empty') {
-    if (!isBodiless(verb, status)) headers.push('content-length', '0');
-    response.writeHead(status, headers);
-    if (closing.linger) {
-      response.flushHeaders();
-      await closing.linger();
-    }
-    response.end();
-    return;
+  const bodiless = isBodiless(framing.verb, status);
+  const length = body.kind === 'bytes' ? body.bytes.byteLength : body.kind === 'empty' ? 0 : body.length;
+  // RFC 9112 section 6.3: on HTTP/1.0 the end of the connection is what ends content of unknown length.
+  const close = framing.close || (length === undefined && framing.version === '1.0' && !bodiless);
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  const { headers } = answer;
+  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
+  head += `Date: ${now()}\r\n`;
+  head += close ? 'connection: close\r\n' : `Connection: keep-alive\r\nKeep-Alive: timeout=${framing.idleSeconds}\r\n`;
+  if (!bodiless) {
+    if (length !== undefined) head += `content-length: ${length}\r\n`;
+    else if (framing.version === '1.1') head += 'transfer-encoding: chunked\r\n';
   }
-  const length = body.kind === 'bytes' ? body.bytes.byteLength : body.length;
-  if (length !== undefined) headers.push('content-length', String(length));
-  response.writeHead(status, headers);
-  if (body.kind === 'bytes' && body.bytes.byteLength <= SLICE_BYTES && !closing.linger) {
-    response.end(body.bytes);
-    return;
+  head += '\r\n';
+  if (bodiless || body.kind === 'empty') {
+    socket.write(head, 'latin1');
+  } else if (body.kind === 'bytes' && body.bytes.byteLength <= SLICE_BYTES) {
+    // One write of one piece.
+    const bytes = Buffer.allocUnsafe(head.length + body.bytes.byteLength);
+    bytes.write(head, 0, 'latin1');
+    bytes.set(body.bytes, head.length);
+    socket.write(bytes);
+  } else {
+    socket.write(head, 'latin1');
+    if (body.kind === 'bytes') await writeSlices(socket, body.bytes);
+    else await writeStream(socket, body.stream, length, framing.version === '1.1');
   }
-  if (body.kind === 'bytes') await writeSlices(response, body.bytes);
-  else await writeStream(response, body.stream, length);
-  await closing.linger?.();
-  response.end();
+  if (framing.linger) await framing.linger();
+  // A peer that asks and does not read is not asked for more.
+  if (socket.writableNeedDrain) await drained(socket);
 }
 
-async function writeSlices(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+async function writeSlices(socket: Socket, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES) {
-    await written(response, bytes.subarray(at, at + SLICE_BYTES));
+    await written(socket, bytes.subarray(at, at + SLICE_BYTES));
   }
 }
 
 async function writeStream(
-  response: ServerResponse,
+  socket: Socket,
   stream: AsyncIterable<Uint8Array>,
   length: number | undefined,
+  mayChunk: boolean,
 ): Promise<void> {
+  const chunked = length === undefined && mayChunk;
   let total = 0;
   for await (const chunk of stream) {
+    if (chunk.byteLength === 0) continue;
     total += chunk.byteLength;
     // More than announced would be read as the next response.
     if (length !== undefined && total > length) throw new Fault('SP_UPSTREAM_RESPONSE');
-    await writeSlices(response, chunk);
+    if (chunked) socket.write(`${chunk.byteLength.toString(16)}\r\n`, 'latin1');
+    await writeSlices(socket, chunk);
+    if (chunked) socket.write('\r\n', 'latin1');
   }
   if (length !== undefined && total !== length) throw new Fault('SP_UPSTREAM_RESPONSE');
+  if (chunked) socket.write('0\r\n\r\n', 'latin1');
 }
 
 /** Resolves when the kernel has the octets, so that a peer that does not read costs one slice of our memory. */
-function written(response: ServerResponse, octets: Uint8Array): Promise<void> {
+function written(socket: Socket, octets: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error?: Error | null): void => {
-      response.off('close', gone);
+      socket.off('close', gone);
       if (error) reject(error);
       else resolve();
     };
     const gone = (): void => settle(new Fault('SP_EXCHANGE_CANCELLED'));
-    response.on('close', gone);
-    if (response.destroyed) gone();
-    else response.write(octets, settle);
+    socket.on('close', gone);
+    if (socket.destroyed) gone();
+    else socket.write(octets, settle);
   });
 }
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      socket.off('close', gone).off('drain', settle);
+      resolve();
+    };
+    const gone = (): void => {
+      socket.off('drain', settle);
+      reject(new Fault('SP_EXCHANGE_CANCELLED'));
+    };
+    socket.once('close', gone).once('drain', settle);
+    if (socket.destroyed) gone();
+  });
+}
+
+/** RFC 9110 section 6.6.1, made once a second. */
+function now(): string {
+  const seconds = Math.floor(Date.now() / 1_000);
+  if (seconds !== dateSeconds) {
+    dateSeconds = seconds;
+    date = new Date(seconds * 1_000).toUTCString();
+  }
+  return date;
+}
+
+let dateSeconds = 0;
+let date = '';
 
 /** One in limits.requestTimeoutMs is enough: about 1 KiB/s with the defaults, less than a narrow-band modem manages. */
 const SLICE_BYTES = 32_768;

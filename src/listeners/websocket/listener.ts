@@ -19,7 +19,7 @@ import { WebSocketChannel } from '../../websocket/channel.ts';
 import { GOING_AWAY } from '../../websocket/close-code.ts';
 import { ExplainingWebSocket } from '../../websocket/explaining-web-socket.ts';
 import type { CheckedRequest } from '../https/checked-request.ts';
-import type { Upgrader } from '../https/upgrader.ts';
+import type { UpgradeRequest, Upgrader } from '../https/upgrader.ts';
 import { Conversation } from './conversation.ts';
 import { checkHandshake } from './handshake.ts';
 import { PendingUpgrade } from './pending-upgrade.ts';
@@ -34,7 +34,7 @@ export interface WebSocketListenerOptions {
 
 /** A device at the door. */
 interface Knock {
-  readonly request: IncomingMessage;
+  readonly request: UpgradeRequest;
   readonly socket: Duplex;
   /** What came after the request's head. */
   readonly head: Buffer;
@@ -62,7 +62,7 @@ export class WebSocketListener implements Upgrader {
   }
 
   upgrade(
-    request: IncomingMessage,
+    request: UpgradeRequest,
     checked: CheckedRequest,
     peer: Peer,
     socket: Duplex,
@@ -109,8 +109,10 @@ export class WebSocketListener implements Upgrader {
     const limits = this.#limits;
     let device: WebSocketChannel | undefined;
     this.#subprotocol = channel.subprotocol ?? '';
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+    // Of a request `ws` looks at method and headers alone.
+    this.#server.handleUpgrade(request as IncomingMessage, socket, head, (webSocket) => {
       device = new WebSocketChannel(webSocket, socket, { limits, tellReason: true });
+      socket.resume(); // paused by who handed it over
     });
     return device;
   }

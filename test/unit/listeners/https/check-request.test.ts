@@ -54,6 +54,8 @@ describe('what is accepted', () => {
       contentLength: 12,
       chunked: false,
       upgrade: undefined,
+      version: '1.1',
+      persistent: false,
       expectContinue: true,
     });
   });

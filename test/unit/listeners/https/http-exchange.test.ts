@@ -175,7 +175,8 @@ describe('a refusal', () => {
   it.each([
     ['two hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 400, 'SP_HTTP_HOST'],
     ['no host', 'GET / HTTP/1.1\r\n\r\n', 400, 'SP_HTTP_HOST'],
-    ['HTTP/0.9 line', 'GET /\nHost: x\r\n\r\n', 400, 'SP_HTTP_VERSION'],
+    ['HTTP/0.9 line', 'GET /\r\n', 400, 'SP_HTTP_VERSION'],
+    ['bare line feed', 'GET / HTTP/1.1\nHost: x\r\n\r\n', 400, 'SP_HTTP_SYNTAX'],
     ['HTTP/2.0 line', 'GET / HTTP/2.0\r\nHost: x\r\n\r\n', 400, 'SP_HTTP_VERSION'],
     ['HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'SP_HTTP_VERSION'],
     ['absolute form', 'GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n', 400, 'SP_HTTP_TARGET'],

@@ -16,6 +16,7 @@ import { pass, reconsider } from '../../../../src/exchange/pipeline.ts';
 import type { FaultCode } from '../../../../src/faults/catalogue.ts';
 import type { DropReason } from '../../../../src/faults/drop.ts';
 import { checkRequest } from '../../../../src/listeners/https/check-request.ts';
+import type { UpgradeRequest } from '../../../../src/listeners/https/upgrader.ts';
 import { WebSocketListener } from '../../../../src/listeners/websocket/listener.ts';
 import { dialler, parseOrigin } from '../../../../src/upstreams/dial.ts';
 import { WebSocketUpstream } from '../../../../src/upstreams/websocket.ts';
@@ -124,7 +125,7 @@ export class Stage {
       const attended = () => {
         this.attended += 1;
       };
-      listener.upgrade(request, checkRequest(request, limits), PEER, socket, head, attended);
+      listener.upgrade(request as UpgradeRequest, checkRequest(request, limits), PEER, socket, head, attended);
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
