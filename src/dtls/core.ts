@@ -48,7 +48,7 @@ export class Core implements HandshakeServices {
   readonly helloRate: HelloRate;
   readonly random: (length: number) => Uint8Array;
   /** Answers of the caller that came later; run by `poll`. */
-  readonly answers: (() => void)[] = [];
+  readonly answers: { readonly association: Peer; readonly run: () => void }[] = [];
   readonly onAnswer: () => void;
   /** Told of every drop, for traces and tests. */
   onDrop: ((reason: DropReason) => void) | undefined = undefined;
@@ -93,6 +93,11 @@ export class Core implements HandshakeServices {
     association.ownCid = cid;
     this.table.addCid(cid, association);
     return cid;
+  }
+
+  releaseConnectionId(association: Peer): undefined {
+    if (association.ownCid !== undefined) this.table.removeCid(association.ownCid);
+    association.ownCid = undefined;
   }
 
   drop(reason: DropReason): undefined {
@@ -172,6 +177,12 @@ export class Core implements HandshakeServices {
     association.handshake = undefined;
     // RFC 6347 4.2.8: only a finished handshake replaces what was there. With a Connection ID of its own the other goes on.
     if (before !== undefined && (before.ownCid?.length ?? 0) === 0) this.end(before, 'replaced');
+    if (association.principal !== '') {
+      const { maxAssociationsPerPrincipal } = this.limits;
+      // Newest first.
+      const surplus = this.table.ofPrincipal(association.principal).slice(maxAssociationsPerPrincipal);
+      for (const old of surplus) this.end(old, 'replaced');
+    }
     if (this.table.openCount > this.limits.maxAssociations) this.evictOne();
     this.schedule(association);
   }

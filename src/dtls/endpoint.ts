@@ -55,7 +55,9 @@ export async function connect(host: string, port: number, options: ClientOptions
   const socket = await UdpSocket.bind(bindPart(options), address);
   rim = new Rim(engine, socket, () => {});
   try {
-    const association = engine.connect({ address, port }, options, rim.nowMs());
+    // A name that was connected to is the name the server must prove; a bare address has none.
+    const servername = options.servername ?? (address === host ? '' : host);
+    const association = engine.connect({ address, port }, { ...options, servername }, rim.nowMs());
     const session = new AssociationSession(rim, association);
     association.owner = session;
     const { opened, closed } = session;

@@ -110,8 +110,10 @@ export class DtlsEngine {
   poll(nowMs: number): readonly Effect[] {
     const core = this.#core;
     core.nowMs = nowMs;
-    for (const answer of core.answers.splice(0)) answer();
-    for (const pending of [...core.table.pending.values()]) releaseDeferred(core, pending);
+    for (const { association, run } of core.answers.splice(0)) {
+      run();
+      releaseDeferred(core, association);
+    }
     for (const association of core.wheel.advance(nowMs)) onTimer(core, association);
     return this.drain();
   }

@@ -51,6 +51,8 @@ export interface DtlsLimits {
   readonly maxAssociations: number;
   readonly evictableIdleMs: number;
   readonly maxAssociationsPerHost: number;
+  /** Of one principal; its oldest goes. With Connection IDs a device that restarts would otherwise leave one each time. */
+  readonly maxAssociationsPerPrincipal: number;
   /** Idle time until an association is closed: found by its address, and found by its Connection ID. */
   readonly idleTimeoutMs: number;
   readonly idleTimeoutWithCidMs: number;
@@ -112,6 +114,7 @@ export const DEFAULT_LIMITS: DtlsLimits = Object.freeze({
   maxAssociations: 100_000,
   evictableIdleMs: 60_000,
   maxAssociationsPerHost: 10_000,
+  maxAssociationsPerPrincipal: 4,
   idleTimeoutMs: 30 * 60_000,
   idleTimeoutWithCidMs: 24 * 3_600_000,
   maxAssociationAgeMs: 24 * 3_600_000,

@@ -10,7 +10,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto';
-import { concat, vector } from '../wire/bytes.ts';
+import { concat } from '../wire/bytes.ts';
 
 /** TLS Supported Groups registry. */
 export const NamedGroup = { secp256r1: 23, x25519: 29 } as const;
@@ -83,5 +83,12 @@ class X25519Share implements KeyShare {
 
 /** RFC 4279 2: other_secret is as many zeroes as the PSK has bytes; RFC 5489 2: it is the agreed secret. */
 export function pskPremaster(psk: Uint8Array, agreed: Uint8Array | undefined): Uint8Array {
-  return concat(vector(2, agreed ?? new Uint8Array(psk.length)), vector(2, psk));
+  // Written once in place: each concatenation would leave another copy of the key behind.
+  const first = agreed?.length ?? psk.length;
+  const premaster = new Uint8Array(4 + first + psk.length);
+  premaster.set([first >>> 8, first & 0xff]);
+  if (agreed !== undefined) premaster.set(agreed, 2);
+  premaster.set([psk.length >>> 8, psk.length & 0xff], 2 + first);
+  premaster.set(psk, 4 + first);
+  return premaster;
 }

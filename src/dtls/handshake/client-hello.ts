@@ -178,7 +178,7 @@ function takeExtensions(handshake: Handshake, settings: ClientSettings, extensio
     association.returnRoutability = extensions.returnRoutability;
   } else {
     if (extensions.returnRoutability) return false;
-    association.ownCid = undefined;
+    handshake.services.releaseConnectionId(association);
   }
   const [serverType = CertificateType.x509] = extensions.serverCertificateTypes ?? [];
   const [clientType = CertificateType.x509] = extensions.clientCertificateTypes ?? [];

@@ -104,7 +104,7 @@ export function settle(core: Core, handshake: Handshake, outcome: MaybeOutcome, 
   handshake.state = 'asking';
   core.schedule(handshake.association);
   const later = (goOn: () => MaybeOutcome) => {
-    core.answers.push(() => {
+    const run = () => {
       // Closed, superseded or timed out while the question was open: the answer is for nobody.
       if (handshake.association.handshake !== handshake) return;
       let next: MaybeOutcome;
@@ -115,7 +115,8 @@ export function settle(core: Core, handshake: Handshake, outcome: MaybeOutcome, 
       }
       settle(core, handshake, next, allowed);
       advance(core, handshake);
-    });
+    };
+    core.answers.push({ association: handshake.association, run });
     core.onAnswer();
   };
   outcome.then(later, () => later(() => ({ fail: 'internal' })));

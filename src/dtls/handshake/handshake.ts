@@ -33,6 +33,8 @@ export interface HandshakeServices {
   fingerprint(bytes: Uint8Array): string;
   /** Gives the association a Connection ID of our own and finds it by that from now on. */
   assignConnectionId(association: Association<Handshake>, length: number, worker: number | undefined): Uint8Array;
+  /** The peer wants none: it is not found by one. */
+  releaseConnectionId(association: Association<Handshake>): void;
 }
 
 /** What a cell of the transition table came to. */

@@ -33,7 +33,7 @@ const SESSION_ID_BYTES = 32;
 export function answerHello(handshake: Handshake, hello: ClientHello): MaybeOutcome {
   const settings = handshake.server as ServerSettings;
   // Version numbers of DTLS count down: larger is older. RFC 6347 4.2.1: 1.0 is not spoken here.
-  if (hello.version > DTLS_1_2) return { fail: 'protocol-version' };
+  if (hello.version > DTLS_1_2 || hello.version >>> 8 !== DTLS_1_2 >>> 8) return { fail: 'protocol-version' };
   if (!hello.hasNullCompression) return { fail: 'illegal-parameter' };
   const extensions = readExtensions(hello.extensions, 'client');
   if (extensions === undefined) return { fail: 'malformed-message' };

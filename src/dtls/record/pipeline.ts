@@ -156,7 +156,10 @@ export function releaseDeferred(core: Core, association: Peer): undefined {
   handshake.deferredBytes = 0;
   for (const bytes of waiting) {
     const record = parseRecord(bytes, 0, core.cidLength);
-    if (record !== undefined) takeRecord(core, association, record, bytes, association.address);
+    if (record === undefined) continue;
+    // Anybody may have put it there before the keys existed: a bad one says nothing about the peer's key.
+    const refused = takeRecord(core, association, record, bytes, association.address, true);
+    if (refused) core.drop('record-unauthentic');
   }
 }
 

@@ -60,6 +60,7 @@ export class SessionStore {
     if (key !== '') this.#forget(key);
   }
 
+  /** Wipes the record's master secret, which is then in the ticket only. */
   issueTicket(record: SessionRecord): Uint8Array {
     const text = (value: string) => vector(2, new TextEncoder().encode(value));
     const plaintext = concat(
@@ -74,6 +75,7 @@ export class SessionStore {
     );
     const ticket = closeBox(this.#ticketKey, new TextEncoder().encode(record.binding), plaintext);
     plaintext.fill(0);
+    record.masterSecret.fill(0);
     return ticket;
   }
 

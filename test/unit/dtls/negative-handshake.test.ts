@@ -536,6 +536,28 @@ describe('timers and resources', () => {
     expect([join(5), pair.server.size, pair.server.stats.closes.evicted]).toEqual([1, 3, 1]);
   });
 
+  it('a device that restarts with Connection IDs leaves no more than its share behind', () => {
+    const pair = new Pair({
+      ...pskServer,
+      connectionId: { length: 8 },
+      limits: { ...wide, maxAssociationsPerPrincipal: 2 },
+    });
+    for (let port = 1; port <= 6; port++) {
+      const fresh = new DtlsEngine({ nowMs: START_MS, connectionIdLength: 8 });
+      const address = { ...CLIENT, port };
+      fresh.connect(SERVER, { ...pskClient, connectionId: { length: 8 } }, START_MS);
+      let up = fresh.drain();
+      while (up.length > 0) {
+        const down = up.flatMap((sent) =>
+          sent.kind === 'send' ? pair.server.receive(sent.datagram, address, START_MS) : [],
+        );
+        up = down.flatMap((back) => (back.kind === 'send' ? fresh.receive(back.datagram, SERVER, START_MS) : []));
+      }
+      expect(pair.server.size).toBe(Math.min(port, 2));
+    }
+    expect(pair.server.stats.closes.replaced).toBe(4);
+  });
+
   it('idle associations end, with a word', async () => {
     const pair = new Pair();
     pair.connect();

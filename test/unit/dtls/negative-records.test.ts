@@ -144,6 +144,14 @@ describe('record layer', () => {
     expect(pair.server.stats.closes.internal).toBe(0);
   });
 
+  it('forgeries put in wait for the keys do not end the handshake as a wrong key', () => {
+    const pair = new Pair();
+    const client = new ScriptedClient(pair.server).start();
+    for (let i = 0; i < 5; i++) client.raw(garbage(i + 100, 60));
+    expect(client.completePsk().some(({ kind }) => kind === 'open')).toBe(true);
+    expect(pair.server.stats.drops['record-unauthentic']).toBe(2);
+  });
+
   it('application data in the clear, before and after the handshake (pion CVE-2019-20786, wolfSSL CVE-2020-24585)', () => {
     const pair = new Pair();
     const client = new ScriptedClient(pair.server).start();
