@@ -13,7 +13,7 @@ import { VirtualNetwork } from '../unit/coap/virtual-network.ts';
 const text = (value: string) => new TextEncoder().encode(value);
 const words = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 /** More with SALLYPORT_COAP_SEEDS. */
-const SEEDS = Number(process.env.SALLYPORT_COAP_SEEDS ?? 400);
+const SEEDS = Number(process.env.SALLYPORT_COAP_SEEDS ?? 200);
 const first = seeded().seed;
 
 describe('any datagram', () => {
@@ -53,7 +53,7 @@ describe('any datagram', () => {
         await Promise.resolve();
         if ((sent.get('good') ?? 0) > before) answered += 1;
       }
-      expect(endpoint.blockBytes <= 100_000 && endpoint.peerCount <= 200).toBe(true);
+      if (endpoint.blockBytes > 100_000 || endpoint.peerCount > 200) expect.fail(`state beyond its bounds at ${at}`);
     }
     expect(handled).toBeGreaterThan(1_000);
     expect(answered).toBe(100);

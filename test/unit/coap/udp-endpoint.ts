@@ -7,15 +7,16 @@ export class UdpEndpoint {
   readonly socket: Socket;
   readonly endpoint: Endpoint<string>;
   #timer: NodeJS.Timeout | undefined;
-  /** Datagrams lost on purpose, either way; 0 to 1. */
-  loss = 0;
+  /** Share of datagrams lost on purpose, out and in; 0 to 1. */
+  lossOut = 0;
+  lossIn = 0;
   random = Math.random;
 
   private constructor(socket: Socket, options: Partial<EndpointOptions<string>>) {
     this.socket = socket;
     this.endpoint = new Endpoint<string>({
       send: (peer, bytes) => {
-        if (this.loss > 0 && this.random() < this.loss) return;
+        if (this.lossOut > 0 && this.random() < this.lossOut) return;
         const colon = peer.lastIndexOf(':');
         socket.send(bytes, Number(peer.slice(colon + 1)), peer.slice(0, colon), () => undefined);
       },
@@ -24,7 +25,7 @@ export class UdpEndpoint {
       ...options,
     });
     socket.on('message', (bytes, from) => {
-      if (this.loss > 0 && this.random() < this.loss) return;
+      if (this.lossIn > 0 && this.random() < this.lossIn) return;
       this.endpoint.receive(`${from.address}:${from.port}`, bytes, performance.now());
     });
     socket.on('error', () => undefined);
