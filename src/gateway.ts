@@ -8,9 +8,10 @@ import type { Operations, Reloaded, StatusView } from './admin/operations.ts';
 import { AdminServer } from './admin/server.ts';
 import { merged, statusView } from './admin/status-view.ts';
 import { Tally } from './admin/tally.ts';
+import { Doors } from './doors.ts';
 import type { Gate } from './exchange/gate.ts';
 import { Fault } from './faults/fault.ts';
-import { actsOf, type GateParts, gateOf, passageOf, peerOf } from './gate.ts';
+import { actsOf, type GateParts, gateOf } from './gate.ts';
 import { DeviceIdentifier } from './identity/identifier.ts';
 import { keyOf } from './identity/public-key.ts';
 import type { DeviceRegistry } from './identity/registry.ts';
@@ -19,14 +20,12 @@ import type { Ledger } from './ledger/ledger.ts';
 import { streamOf } from './ledger/streams.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
 import type { TlsMaterial } from './listeners/https/tls-context.ts';
-import { WebSocketListener } from './listeners/websocket/listener.ts';
 import {
   deviceTrust,
   type GatewayOptions,
   openParts,
   type Parts,
   provisionFor,
-  shown,
   version,
   waitingForRestart,
 } from './parts.ts';
@@ -68,8 +67,7 @@ export class Gateway {
   #provision: Provision;
   /** Replaced as one value on reload: an exchange sees one revision from its beginning to its end. */
   #gate: Gate;
-  #https: HttpsListener | undefined;
-  #webSocket: WebSocketListener | undefined;
+  readonly #doors: Doors;
   #local: LocalServer | undefined;
   #ready = false;
   #sweeping: NodeJS.Timeout | undefined;
@@ -109,7 +107,17 @@ export class Gateway {
     this.#metrics.policyRevision.set(parts.provision.revision);
     this.#metrics.ledgerQueued.from(() => this.#ledger.queued);
     this.#metrics.ledgerLostOutcomes.from(() => this.#ledger.lostOutcomes);
-    this.#registry.onChange(({ id }) => void this.#sessions.reconsiderDevice(id));
+    this.#doors = new Doors({
+      directory: this.#directory,
+      crew: this.#crew,
+      parts: this.#gateParts(),
+      gate: () => this.#gate,
+      settings: () => this.#provision.settings,
+    });
+    this.#registry.onChange(({ id }) => {
+      void this.#sessions.reconsiderDevice(id);
+      this.#doors.reconsider(id);
+    });
     this.#acts = actsOf(this.#gateParts(), () => this.#provision.revision);
     this.#admin = worker === 0 ? new AdminServer(this.#directory, this.#operations()) : undefined;
   }
@@ -132,31 +140,17 @@ export class Gateway {
   async #listen(): Promise<void> {
     try {
       await this.#crew.enlist(this.#duties());
-      const { listen, limits } = this.#provision.settings;
+      const { listen } = this.#provision.settings;
       await this.#admin?.listen();
       if (listen.metrics && this.#crew.worker === 0) {
         const metrics = { render: () => this.#page() };
         this.#local = new LocalServer({ address: listen.metrics, metrics, ready: () => this.#checks() });
         this.#addresses.metrics = await this.#local.listen();
       }
-      if (listen.https) {
-        const passage = passageOf(this.#gateParts(), () => this.#gate);
-        const address = await this.#crew.place(listen.https);
-        this.#webSocket = new WebSocketListener({ listener: 'https', limits, passage });
-        this.#https = new HttpsListener({
-          address,
-          tls: this.#withTickets(listenerTls(this.#directory)),
-          limits,
-          passage,
-          peerOf: (socket) => peerOf(socket, limits.certificateBytes),
-          upgrader: this.#webSocket,
-          ...(this.#crew.counts && { elsewhere: this.#crew.counts }),
-        });
-        await this.#https.listen();
-        this.#addresses.https = shown(this.#https.address());
-        this.#watch();
-        await this.#crew.serving({ ...address, port: this.#https.address().port });
-      }
+      const { place, shown } = await this.#doors.open();
+      Object.assign(this.#addresses, shown);
+      this.#watch();
+      await this.#crew.serving(place);
       this.#sweeping = setInterval(() => this.#sessions.closeUnadmitted(), EXPIRY_SWEEP_MS).unref();
       this.#ready = this.#closing === undefined;
     } catch (thrown) {
@@ -243,13 +237,11 @@ export class Gateway {
     if (!this.#prepared) throw new Fault('SP_GATEWAY_WORKER', 'There is nothing to take over.');
     const { next, tls } = this.#prepared;
     this.#prepared = undefined;
-    this.#https?.setSecureContext(this.#withTickets(tls));
-    this.#https?.setLimits(next.settings.limits);
-    this.#webSocket?.setLimits(next.settings.limits);
     this.#forwarder.swap(next.settings);
     this.#provision.keys.succeededBy(next.keys);
     this.#provision = next;
     this.#gate = gateOf(this.#gateParts(), next);
+    this.#doors.take(tls);
     this.#metrics.policyRevision.set(next.revision);
     for (const name of next.settings.upstreams.keys()) this.#metrics.upstreamRequests.declare(name);
     await this.#registry.refresh();
@@ -268,7 +260,7 @@ export class Gateway {
     this.#ready = false;
     clearInterval(this.#sweeping);
     const { drainTimeoutMs } = this.#provision.settings.limits;
-    const drained = this.#https?.close(drainTimeoutMs);
+    const drained = this.#doors.close(drainTimeoutMs);
     // A WebSocket never ends by itself: its device is told to come back later.
     this.#sessions.closeWhere(({ protocol }) => protocol === 'websocket', 'draining');
     await drained;
@@ -354,7 +346,7 @@ export class Gateway {
 
   #trustChanged(): void {
     try {
-      this.#https?.setSecureContext(this.#withTickets(listenerTls(this.#directory)));
+      this.#doors.renewTrust();
     } catch (thrown) {
       // The device is registered; what keeps its issuer from being trusted is the listener's own certificate.
       this.log.error({ error: thrown }, 'the trusted authorities could not be read anew; run `sallyport doctor`');
@@ -397,11 +389,6 @@ export class Gateway {
     const reports = await this.#crew.reports();
     const ledger = this.#ledger.failure === undefined && reports.every((one) => one.ledger.healthy);
     return { listening: this.#ready, ledger };
-  }
-
-  #withTickets(tls: TlsMaterial): TlsMaterial {
-    const ticketKeys = this.#crew.ticketKeys([tls.certificate, ...tls.clientAuthorities]);
-    return ticketKeys ? { ...tls, ticketKeys } : tls;
   }
 
   #deviceAddress(id: string) {

@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import type { DeviceState } from '../exchange/peer.ts';
 import { Fault } from '../faults/fault.ts';
+import { methodOf, pskCredential, rawKeyCredential } from '../identity/bare-key.ts';
 import { importCertificate } from '../identity/import.ts';
+import type { Credential } from '../identity/lifecycle.ts';
 import type { DeviceDetails, DeviceRegistry } from '../identity/registry.ts';
 import { type Act, type ActName, type ActPorts, onRecord } from './acts.ts';
 import type { DeviceOperations, DeviceView } from './operations.ts';
@@ -27,7 +29,9 @@ const pem = z.string().max(262_144);
 const entry = z.strictObject({
   id: text,
   segment: text,
-  certificatePem: pem,
+  certificatePem: pem.optional(),
+  psk: z.strictObject({ identity: text, fingerprint: z.string().regex(/^[0-9a-f]{64}$/) }).optional(),
+  publicKeyPem: pem.optional(),
   labels: z.record(text, text),
   manufacturer: text.optional(),
   model: text.optional(),
@@ -63,8 +67,12 @@ export function deviceOperations(ports: DeviceOperationPorts): DeviceOperations 
     },
     'device-show': async (parameters) => view(checked(identified, parameters).id),
     'device-add': async (parameters) => {
-      const { id, certificatePem, ...given } = checked(entry, parameters);
-      const admitted = credential(certificatePem);
+      const { id, certificatePem, psk, publicKeyPem, ...given } = checked(entry, parameters);
+      const admitted = oneOf([
+        certificatePem === undefined ? undefined : () => credential(certificatePem),
+        psk && (() => pskCredential(psk.identity, psk.fingerprint)),
+        publicKeyPem === undefined ? undefined : () => rawKeyCredential(publicKeyPem),
+      ]);
       await opens({ act: 'device-add', device: id, key: admitted.key, to: given.segment }, () =>
         registry.add(id, present(given), admitted),
       );
@@ -113,6 +121,13 @@ export function deviceOperations(ports: DeviceOperationPorts): DeviceOperations 
   };
 }
 
+function oneOf(ways: readonly ((() => Credential) | undefined)[]): Credential {
+  const [way, ...more] = ways.filter((one) => one !== undefined);
+  if (way === undefined || more.length > 0)
+    throw new Fault('SP_USAGE', 'A device has either a certificate, a pre-shared key or a raw public key.');
+  return way();
+}
+
 const ACT_OF: Readonly<Record<DeviceState, ActName>> = {
   active: 'device-enable',
   disabled: 'device-disable',
@@ -148,6 +163,7 @@ function viewOf(
     segment,
     state: device.state,
     key: device.key,
+    method: methodOf(current?.issuer ?? ''),
     serial: current?.serial ?? '',
     issuer: current?.issuer ?? '',
     names: current?.names ?? [],

@@ -1,5 +1,5 @@
 /** What an operator may ask of a running gateway, as types: the server answers them, the client asks them, nothing else exists. */
-import type { DeviceState } from '../exchange/peer.ts';
+import type { AuthenticationMethod, DeviceState } from '../exchange/peer.ts';
 
 /** A device as commands show it. */
 export interface DeviceView {
@@ -7,6 +7,8 @@ export interface DeviceView {
   readonly segment: string;
   readonly state: DeviceState;
   readonly key: string;
+  /** How it proves itself. */
+  readonly method: AuthenticationMethod;
   readonly serial: string;
   readonly issuer: string;
   readonly names: readonly string[];
@@ -24,11 +26,14 @@ export interface DeviceView {
   readonly connections?: number;
 }
 
-/** Everything needed to register a device whose certificate exists. */
+/** Everything needed to register a device, with exactly one of the three ways to prove itself. */
 export interface DeviceEntry {
   readonly id: string;
   readonly segment: string;
-  readonly certificatePem: string;
+  readonly certificatePem?: string;
+  /** The public part: the gateway reads the key itself in its folder. */
+  readonly psk?: { readonly identity: string; readonly fingerprint: string };
+  readonly publicKeyPem?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly manufacturer?: string;
   readonly model?: string;

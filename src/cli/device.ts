@@ -19,9 +19,11 @@ import {
   writeNextFolder,
 } from '../identity/device-folder.ts';
 import { importCertificate } from '../identity/import.ts';
+import { removePsk } from '../identity/psk.ts';
 import { addTrustAnchor, authorityPaths, isIssuedBy, readTrustAnchors } from '../identity/trust.ts';
+import { bareDevice } from './bare-device.ts';
 import { type Answer, answering } from './command.ts';
-import { colouredState, described, expiry } from './device-text.ts';
+import { colouredState, described, effect, expiry, here, trial } from './device-text.ts';
 import { type Reached, withDevices } from './devices.ts';
 import { paint, table } from './terminal.ts';
 
@@ -29,6 +31,9 @@ interface AddOptions {
   readonly segment: string;
   readonly certificate?: string;
   readonly csr?: string;
+  readonly psk?: boolean;
+  readonly pskIdentity?: string;
+  readonly rawKey?: string | true;
   readonly issuer?: string;
   readonly keyType: KeyType;
   readonly days?: string;
@@ -68,6 +73,9 @@ export function registerDevice(root: Command): void {
     .argument('<id>', 'lowercase letters, digits, dots and hyphens; it stands in the certificate and in {device.id}')
     .requiredOption('--segment <name>', 'the segment whose rules hold for it')
     .option('--certificate <file>', 'register this certificate, issued elsewhere (PEM or DER)')
+    .option('--psk', 'give it a pre-shared key instead, for CoAP over DTLS')
+    .option('--psk-identity <text>', 'what it says to be in the handshake; its id when left out')
+    .option('--raw-key [file]', 'a raw public key instead, for CoAP over DTLS: made here, or brought (PEM)')
     .option('--csr <file>', 'sign this request: the device keeps its key (PEM)')
     .option('--issuer <file>', 'trust this authority, which issued --certificate (PEM)')
     .addOption(new Option('--key-type <type>', 'the key to make').choices([...KEY_TYPES]).default('p256'))
@@ -171,6 +179,7 @@ export function registerDevice(root: Command): void {
         return withDevices(settings, async ({ operations, live }) => {
           const view = await operations['device-state']({ id, state: 'retired' });
           removeDeviceFolder(directory, id);
+          removePsk(directory, id);
           return {
             json: { ...view, live },
             text: `${paint('green', '✓')} ${id} is retired, its folder removed${effect(live)}\n  this cannot be undone; a new key makes a new device of that name`,
@@ -196,8 +205,16 @@ export function registerDevice(root: Command): void {
 async function add(settings: Settings, id: string, options: AddOptions): Promise<Answer> {
   const { directory } = settings;
   refuseUnknownSegment(settings, options.segment);
-  if (options.certificate !== undefined && options.csr !== undefined) {
-    throw new Fault('SP_USAGE', 'Give either --certificate or --csr.');
+  const ways = [options.certificate, options.csr, options.psk, options.rawKey].filter((way) => way !== undefined);
+  if (ways.length > 1) throw new Fault('SP_USAGE', 'Give one of --certificate, --csr, --psk and --raw-key.');
+  if (options.pskIdentity !== undefined && options.psk !== true)
+    throw new Fault('SP_USAGE', '--psk-identity is for --psk.');
+  const bare = bareDevice(settings, id, options);
+  if (bare) {
+    return withDevices(settings, async (reached) => {
+      await refuseKnown(reached, id);
+      return bare.add(reached, factsOf(id, options));
+    });
   }
   const paths = devicePaths(directory, id);
   return withDevices(settings, async (reached) => {
@@ -212,7 +229,7 @@ async function add(settings: Settings, id: string, options: AddOptions): Promise
         caPem: readFileSync(authorityPaths(directory).certificate, 'utf8'),
       });
     try {
-      const view = await reached.operations['device-add'](entryOf(id, certificatePem, options));
+      const view = await reached.operations['device-add']({ ...factsOf(id, options), certificatePem });
       return added(settings, view, { written, hasKey: keyPem !== undefined, live: reached.live, paths });
     } catch (thrown) {
       if (written) removeDeviceFolder(directory, id);
@@ -297,13 +314,12 @@ function termOf(days: string | undefined): { days?: number } {
   return { days: count };
 }
 
-function entryOf(id: string, certificatePem: string, options: AddOptions): DeviceEntry {
+function factsOf(id: string, options: AddOptions): DeviceEntry {
   const { segment, manufacturer, model, firmware, address } = options;
   const labels = labelsOf(options.label);
   return {
     id,
     segment,
-    certificatePem,
     labels,
     ...(manufacturer !== undefined && { manufacturer }),
     ...(model !== undefined && { model }),
@@ -332,24 +348,30 @@ function added(
     paths,
   }: { written: boolean; hasKey: boolean; live: boolean; paths: ReturnType<typeof devicePaths> },
 ): Answer {
-  const port = settings.listen.https?.port ?? 8443;
-  const here = (path: string) => {
-    const short = relative(process.cwd(), path);
-    return short.startsWith('..') ? path : short;
-  };
-  const curl = `curl --cacert ${here(paths.ca)} --cert ${here(paths.certificate)} --key ${hasKey ? here(paths.key) : 'KEY.pem'} https://localhost:${port}/v1/telemetry -H 'content-type: application/json' -d '{"serial":"SN-1","temperature":21.5,"owner":"Ada"}'`;
+  const key = hasKey ? here(paths.key) : 'KEY.pem';
+  const curl = `curl --cacert ${here(paths.ca)} --cert ${here(paths.certificate)} --key ${key} https://localhost:${settings.listen.https?.port ?? 8443}/v1/telemetry -H 'content-type: application/json' -d '{"serial":"SN-1","temperature":21.5,"owner":"Ada"}'`;
+  const coap = `coap-client-openssl -m post -c ${here(paths.certificate)} -j ${key} -C ${here(paths.ca)} ${trial(settings)}`;
+  const lineOfTrial = settings.listen.https === undefined ? coap : curl;
   const files = hasKey ? '{cert.pem,key.pem,ca.pem}' : '{cert.pem,ca.pem}';
   const lines = [
     `${paint('green', '✓')} ${view.id} in segment ${view.segment}, key ${view.key.slice(0, 16)}…${effect(live)}`,
-    ...(written ? [`  files: ${here(paths.folder)}/${files}, readable by you alone`, `  try it:\n  ${curl}`] : []),
+    ...(written
+      ? [`  files: ${here(paths.folder)}/${files}, readable by you alone`, `  try it:\n  ${lineOfTrial}`]
+      : []),
   ];
-  return { json: { ...view, live, ...(written && { folder: paths.folder, curl }) }, text: lines.join('\n') };
+  return {
+    json: { ...view, live, ...(written && { folder: paths.folder, curl, ...(settings.listen.coaps && { coap }) }) },
+    text: lines.join('\n'),
+  };
 }
 
 async function renew(settings: Settings, id: string, days: string | undefined): Promise<Answer> {
   const { directory } = settings;
   return withDevices(settings, async ({ operations, live }) => {
-    const { address } = await operations['device-show']({ id });
+    const { address, method } = await operations['device-show']({ id });
+    if (method !== 'certificate') {
+      throw new Fault('SP_USAGE', `${id} has no certificate to renew; for another key, remove it and add it anew.`);
+    }
     const authority = await Authority.open(directory);
     const issued = await authority.issueDevice(id, { ...termOf(days), serves: address !== undefined });
     // The files first, as in `add`: a key that is accepted and that nobody has would be the worst of both.
@@ -375,10 +397,6 @@ async function finishRenewal(settings: Settings, id: string): Promise<Answer> {
     const text = `${paint('green', '✓')} ${id} has only its new key now, ${view.key.slice(0, 16)}…; the former is never accepted again${effect(live)}`;
     return { json: { ...view, live }, text };
   });
-}
-
-function effect(live: boolean): string {
-  return live ? '' : ' (the gateway is not running; it will see this when it starts)';
 }
 
 function readOperatorFile(path: string): Buffer {

@@ -15,6 +15,7 @@ import { paint } from './terminal.ts';
 interface InitOptions {
   readonly cloud: string;
   readonly httpsPort: string;
+  readonly coapsPort?: string;
   readonly host: string;
   readonly metricsPort?: string;
   readonly name?: string;
@@ -29,6 +30,7 @@ export function registerInit(root: Command): void {
     .argument('<dir>', 'the folder to make; it must be new or empty')
     .requiredOption('--cloud <url>', 'where permitted messages go: https://host[:port], or http:// on loopback')
     .option('--https-port <port>', 'port for HTTPS and WebSocket', '8443')
+    .option('--coaps-port <port>', 'also take CoAP over DTLS on this UDP port; 5684 is the registered one')
     .option('--host <address>', 'address to listen on', '0.0.0.0')
     .option('--metrics-port <port>', 'serve /healthz, /readyz and /metrics on this loopback port')
     .option('--name <name>', 'the gateway’s name; the folder’s name when left out')
@@ -65,6 +67,7 @@ export async function initialise(directory: string, options: InitOptions): Promi
     throw new Fault('SP_FILE_EXISTS', `${directory} is not empty; choose a new folder.`);
   }
   const port = portOf(options.httpsPort, '--https-port');
+  const coapsPort = options.coapsPort === undefined ? undefined : portOf(options.coapsPort, '--coaps-port');
   const metricsPort = options.metricsPort === undefined ? undefined : portOf(options.metricsPort, '--metrics-port');
   const name = nameOf(options.name ?? directory.split('/').at(-1) ?? 'gateway');
   const urlProblem = crossCheckUrl(options.cloud);
@@ -106,6 +109,7 @@ export async function initialise(directory: string, options: InitOptions): Promi
     cloud,
     host: options.host,
     port,
+    coapsPort,
     metricsPort,
     pinned: options.cloudCa !== undefined,
   });
@@ -118,13 +122,18 @@ interface First {
   readonly cloud: URL;
   readonly host: string;
   readonly port: number;
+  readonly coapsPort: number | undefined;
   readonly metricsPort: number | undefined;
   /** certs/cloud-ca.pem exists. */
   readonly pinned: boolean;
 }
 
-function firstConfiguration({ name, cloud, host, port, metricsPort, pinned }: First): string {
-  const address = host.includes(':') ? `"[${host}]:${port}"` : `${host}:${port}`;
+function firstConfiguration({ name, cloud, host, port, coapsPort, metricsPort, pinned }: First): string {
+  const at = (one: number) => (host.includes(':') ? `"[${host}]:${one}"` : `${host}:${one}`);
+  const coaps =
+    coapsPort === undefined
+      ? `  # coaps: ${at(5684)}          # CoAP over DTLS, for small devices`
+      : `  coaps: ${at(coapsPort)}            # CoAP over DTLS; certificate, pre-shared or raw public key`;
   const metrics =
     metricsPort === undefined
       ? '  # metrics: 127.0.0.1:9464      # /healthz, /readyz and /metrics'
@@ -139,7 +148,8 @@ function firstConfiguration({ name, cloud, host, port, metricsPort, pinned }: Fi
 gateway: ${name}
 
 listen:
-  https: ${address}            # HTTPS and WebSocket; a device certificate is required
+  https: ${at(port)}            # HTTPS and WebSocket; a device certificate is required
+${coaps}
   admin: unix                    # run/admin.sock, for this user only
 ${metrics}
 

@@ -29,7 +29,7 @@ export function crossCheck(raw: unknown, directory: string): Problem[] {
     ...('unchanged' in privacy
       ? [{ path: ['privacy', 'unchanged'], message: '"unchanged" is built in', remedy: 'choose another name' }]
       : []),
-    ...(root.listen !== undefined && mapOf(root.listen).https === undefined
+    ...(root.listen !== undefined && mapOf(root.listen).https === undefined && mapOf(root.listen).coaps === undefined
       ? [{ path: ['listen'], message: 'nothing to listen on', remedy: 'add https: 0.0.0.0:8443' }]
       : []),
   ];

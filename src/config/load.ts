@@ -334,6 +334,7 @@ function toSettings(config: Configuration, directory: string): Settings {
     directory,
     listen: {
       ...(config.listen.https && { https: config.listen.https }),
+      ...(config.listen.coaps && { coaps: config.listen.coaps }),
       ...(config.listen.metrics && { metrics: config.listen.metrics }),
     },
     workers: config.workers,

@@ -227,6 +227,11 @@ export const configuration = z.strictObject({
   listen: z
     .strictObject({
       https: listenAddress.optional().describe('HTTPS and WebSocket; a device certificate is required. `host:port`.'),
+      coaps: listenAddress
+        .optional()
+        .describe(
+          'CoAP over DTLS 1.2 (UDP), for devices with a certificate, a pre-shared or a raw public key. `host:port`; the port registered for it is 5684.',
+        ),
       metrics: listenAddress.optional().describe('/healthz, /readyz and /metrics in clear; keep it on loopback.'),
       admin: z.literal('unix').default('unix').describe('The admin socket `run/admin.sock`, mode 0600.'),
     })

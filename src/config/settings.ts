@@ -7,6 +7,8 @@ export interface Settings {
   readonly directory: string;
   readonly listen: {
     readonly https?: Address;
+    /** CoAP over DTLS, UDP. */
+    readonly coaps?: Address;
     /** /healthz, /readyz and /metrics, loopback by default. */
     readonly metrics?: Address;
   };

@@ -54,6 +54,18 @@ const DEFINITIONS = {
     labels: ['code'],
     help: 'Requests that a listener refused before they became an exchange.',
   },
+  dtlsDrops: {
+    name: 'sallyport_dtls_drops_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Datagrams and records that DTLS dropped in silence, by the closed list of src/dtls/stats.ts.',
+  },
+  coapRefusals: {
+    name: 'sallyport_coap_refusals_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'CoAP messages dropped or refused before they became a request, by the closed lists of src/coap/stats.ts.',
+  },
   decisionSeconds: {
     name: 'sallyport_decision_seconds',
     type: 'histogram',
@@ -141,6 +153,9 @@ export class Metrics {
   );
   readonly #drops = new Counter<[DropReason]>(DEFINITIONS.drops, [Object.keys(DROPS)]);
   readonly refusals = new Counter<[FaultCode]>(DEFINITIONS.refusals, [FAULT_CODES]);
+  /** Their reasons are the libraries', and made known with `declare` when there is such a listener. */
+  readonly dtlsDrops = new Counter<[string]>(DEFINITIONS.dtlsDrops, [[]]);
+  readonly coapRefusals = new Counter<[string]>(DEFINITIONS.coapRefusals, [[]]);
   readonly decisionSeconds = new Histogram<[]>(DEFINITIONS.decisionSeconds, [], DECISION_SECONDS);
   readonly exchangeSeconds = new Histogram<[Protocol]>(DEFINITIONS.exchangeSeconds, [PROTOCOLS], EXCHANGE_SECONDS);
   /** Upstreams are made known with `declare`; what is not counts as `other`. */
@@ -205,6 +220,8 @@ export class Metrics {
       this.exchanges,
       this.#drops,
       this.refusals,
+      this.dtlsDrops,
+      this.coapRefusals,
       this.decisionSeconds,
       this.exchangeSeconds,
       this.upstreamRequests,
