@@ -4,9 +4,11 @@
  */
 import { relative } from 'node:path';
 
-const WITH_FOLDER = 'run|device|ca|keys|explain|policy|config|audit|status|doctor';
 /** A command in a text that is not written out already. */
-const ADVISED = new RegExp(`(?<![\\w./-])(?<!npx )sallyport (?=(${WITH_FOLDER}|init|demo)\\b)`, 'g');
+const ADVISED =
+  /(?<![\w./-])(?<!npx )sallyport (?=(run|device|ca|keys|explain|policy|config|audit|status|doctor|init|demo)\b)/g;
+/** Commands that have no gateway folder yet. */
+const WITHOUT_FOLDER: ReadonlySet<string> = new Set(['init', 'demo']);
 
 /**
  * The text, with `sallyport status` as `npx sallyport -C gw status`.
@@ -16,7 +18,7 @@ export function withHints(text: string, directory: string): string {
   if (!text.includes('sallyport ')) return text;
   const program = startedByNpm() ? 'npx sallyport ' : 'sallyport ';
   const folder = folderOption(directory);
-  return text.replace(ADVISED, (_, name: string) => (WITH_FOLDER.includes(name) ? program + folder : program));
+  return text.replace(ADVISED, (_, name: string) => (WITHOUT_FOLDER.has(name) ? program : program + folder));
 }
 
 function startedByNpm(): boolean {

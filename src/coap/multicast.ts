@@ -2,7 +2,7 @@
 
 /** @param address IPv4 or IPv6 in text, with or without brackets and zone. True for multicast and for the IPv4 limited broadcast. */
 export function isMulticastAddress(address: string): boolean {
-  const bare = address.replace(/^\[/, '').replace(/\]$/, '').replace(/%.*$/, '').toLowerCase();
+  const [bare = ''] = address.replace(/^\[/, '').replace(/\]$/, '').toLowerCase().split('%', 1);
   if (bare.includes(':')) {
     if (/^ff[0-9a-f]{2}:/.test(bare)) return true;
     const mapped = /^(?:0*:)*(?:ffff:)?(\d+\.\d+\.\d+\.\d+)$/.exec(bare) ?? /::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare);

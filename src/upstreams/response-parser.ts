@@ -187,7 +187,7 @@ function readFields(text: string, from: number): Pick<RawResponseHead, 'headers'
     const field = FIELD.exec(text.slice(at, end));
     if (field === null) throw unclean('a malformed header field');
     const name = (field[1] as string).toLowerCase();
-    const value = field[2] as string;
+    const value = trimmed(field[2] as string);
     const present = headers[name];
     if (present === undefined) headers[name] = value;
     else if (typeof present === 'string') headers[name] = [present, value];
@@ -196,6 +196,19 @@ function readFields(text: string, from: number): Pick<RawResponseHead, 'headers'
     at = end + 2;
   }
   return { headers, fields };
+}
+
+/** RFC 9110 section 5.6.3: optional whitespace is space and tab, and nothing else that a language calls white. */
+function trimmed(value: string): string {
+  let from = 0;
+  let to = value.length;
+  while (from < to && isSpace(value.charCodeAt(from))) from++;
+  while (to > from && isSpace(value.charCodeAt(to - 1))) to--;
+  return value.slice(from, to);
+}
+
+function isSpace(octet: number): boolean {
+  return octet === 0x20 || octet === 0x09;
 }
 
 function tokensOf(connection: unknown): readonly string[] {
@@ -236,8 +249,7 @@ const STATUS_LINE_START = Buffer.from('HTTP/1.');
 /** RFC 9112 section 4. The space before an absent reason phrase is left out by some servers; nothing depends on it. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([0-9]{3})(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 /** RFC 9112 section 5: no space before the colon, no folding, no control characters. */
-const FIELD =
-  /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*$/;
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 /** RFC 9112 section 7.1.1: extensions are to be ignored. Twelve digits are more than any answer is long. */
 const CHUNK_SIZE = /^([0-9A-Fa-f]{1,12})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/;
 const FRAMING_FIELD = /^(?:content-length|transfer-encoding):/i;
