@@ -50,7 +50,7 @@ export interface CoapRequest<Peer> {
 export interface CoapResponse<Peer = unknown> {
   /** A number of `CODE` or any other of class 2, 4 or 5. */
   readonly code: number;
-  /** Larger than a block: sent block-wise. */
+  /** Larger than a block: sent block-wise. Kept as it is until its last block is fetched, so it must not be written to any more. */
   readonly payload?: Uint8Array | undefined;
   readonly contentFormat?: number | undefined;
   readonly maxAgeS?: number | undefined;

@@ -4,9 +4,10 @@
  * running it again would do it again.
  */
 import type { CoapOption } from './api.ts';
-import { type Block, blockOption, MAX_BLOCK_NUMBER } from './block.ts';
+import { type Block, blockOption, MAX_BLOCK_NUMBER, operationKey } from './block.ts';
+import { METHOD } from './codes.ts';
 import { OPTION, uintOption } from './option-table.ts';
-import type { Context, Download, PeerState } from './peer-state.ts';
+import { bytesKey, type Context, type Download, type PeerState } from './peer-state.ts';
 
 export interface Slice {
   readonly payload: Uint8Array;
@@ -59,6 +60,18 @@ export function tickDownload<Peer>(context: Context<Peer>, state: PeerState<Peer
   const endsAtMs = state.download.lastAtMs + context.limits.blockLifetimeMs;
   if (endsAtMs <= context.nowMs) dropDownload(context, state);
   else context.schedule(state, endsAtMs);
+}
+
+/** What a kept body answers: the operation and, for FETCH, the question in its payload (RFC 8132 section 2.1). */
+export function downloadKey(code: number, options: readonly CoapOption[], body: Uint8Array): string {
+  const key = operationKey(code, options, false);
+  return code === METHOD.FETCH ? `${key}#${bytesKey(bodyTag(body))}` : key;
+}
+
+/** Whether a request for a further block, with or without its question again, is about this body. */
+export function isAbout(kept: Download, code: number, options: readonly CoapOption[], body: Uint8Array): boolean {
+  if (code === METHOD.FETCH && body.length === 0) return kept.key.startsWith(`${operationKey(code, options, false)}#`);
+  return kept.key === downloadKey(code, options, body);
 }
 
 /**

@@ -3,10 +3,10 @@
  * blocks (RFC 7959), then observation (RFC 7641); every refusal on the way is counted. Duplicates never get here.
  */
 import type { CoapHandling, CoapResponse } from './api.ts';
-import { type Block, operationKey, readBlock } from './block.ts';
+import { type Block, readBlock } from './block.ts';
 import { type CoapMessage, emptyMessage, NOTHING, serialiseMessage } from './codec.ts';
 import { CODE, isSuccess, METHODS, TYPE } from './codes.ts';
-import { dropDownload, tickDownload } from './downloads.ts';
+import { downloadKey, dropDownload, isAbout, tickDownload } from './downloads.ts';
 import type { Heard } from './duplicates.ts';
 import { IncomingRequest, type RequestParts, requestParts } from './incoming-request.ts';
 import { findOption, findUint, OPTION, uintOption, understood } from './option-table.ts';
@@ -128,7 +128,7 @@ export class Server<Peer> {
   #furtherBlock(exchange: Exchange<Peer>): boolean {
     const { state, message, block2 } = exchange;
     const kept = state.download;
-    if (kept !== undefined && kept.key === operationKey(message.code, message.options, false)) {
+    if (kept !== undefined && isAbout(kept, message.code, message.options, message.payload)) {
       kept.lastAtMs = this.#context.nowMs;
       const parts = furtherParts(this.#context, message.token, kept, block2);
       if (parts === undefined) this.#refuse(exchange, 'block-malformed', CODE.badRequest);
@@ -231,7 +231,7 @@ export class Server<Peer> {
       parts = responseParts(this.#context, state, response, {
         token: message.token,
         block2: exchange.block2,
-        key: () => operationKey(message.code, message.options, false),
+        key: () => downloadKey(message.code, message.options, exchange.request?.payload ?? NOTHING),
         observeSequence: relation?.nextSequence(),
         block1: exchange.block1,
       });
@@ -324,7 +324,7 @@ export class Server<Peer> {
         token: message.token.slice(),
         path: request.path,
         query: request.query,
-        key: operationKey(message.code, message.options, false),
+        key: downloadKey(message.code, message.options, request.payload),
         block2: exchange.block2 && { ...exchange.block2, number: 0 },
       },
       sequence,

@@ -274,6 +274,19 @@ describe('downloads', () => {
     expect(rig.handled).toHaveLength(1);
   });
 
+  it('the further blocks of a FETCH belong to its question, repeated or not', () => {
+    const rig = new Rig();
+    rig.answer = (request) => ({ code: CODE.content, payload: new Uint8Array(2_000).fill(request.payload[0] ?? 0) });
+    const fetch = (number: number | undefined, payload: Uint8Array) => get(rig, number, 1_024, { code: 5, payload });
+    fetch(undefined, text('a'));
+    expect(fetch(1, text('a')).payload[0]).toBe('a'.charCodeAt(0));
+    fetch(undefined, text('a'));
+    expect(fetch(1, text('b')).payload[0]).toBe('b'.charCodeAt(0));
+    fetch(undefined, text('c'));
+    expect(fetch(1, NONE).payload[0]).toBe('c'.charCodeAt(0));
+    expect(fetch(1, NONE).code).toBe(CODE.requestEntityIncomplete);
+  });
+
   it('one peer never gets the kept body of another', () => {
     const rig = new Rig();
     rig.answer = (request) => ({ code: CODE.content, payload: new Uint8Array(2_000).fill(request.peer.charCodeAt(0)) });
