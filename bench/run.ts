@@ -12,6 +12,7 @@ import type { Line, Outcome } from './core/outcome.ts';
 import type { Result } from './core/page.ts';
 import { about, progress, progressDone } from './core/progress.ts';
 import { keepResults, writePages } from './core/results-file.ts';
+import { bePatient } from './core/rounds.ts';
 import { MIN_ROUNDS } from './core/statistics.ts';
 import { describeOutcome } from './core/tables.ts';
 import { decision } from './decision.ts';
@@ -49,6 +50,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   taskset: 'Debian: util-linux',
 };
 
+const PATIENCE_MS = 60_000;
+
 const HELP = `npm run bench -- [name …] [options]      all of them when none is named, under 15 minutes
 
 ${BENCHES.map((bench) => `  ${bench.name.padEnd(12)} ${bench.about}`).join('\n')}
@@ -56,6 +59,7 @@ ${BENCHES.map((bench) => `  ${bench.name.padEnd(12)} ${bench.about}`).join('\n')
   --json         the last line is an array of {name, baseline, ours, unit, ratio, bar, ok}
   --rounds N     rounds of each, ${MIN_ROUNDS} or more (default ${MIN_ROUNDS})
   --write        keep the results in docs/performance.json and write docs/performance.md
+  --patient      each round waits until the rest of the machine is quiet, up to a minute
   --quick        short rounds, to try things out; not for quoting
   --help         this text
 
@@ -142,6 +146,7 @@ function read() {
     options: {
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
+      patient: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false, short: 'h' },
       rounds: { type: 'string', default: String(MIN_ROUNDS) },
@@ -149,6 +154,7 @@ function read() {
   });
   const benches = positionals.length === 0 ? BENCHES : positionals.map(benchNamed);
   if (values.write && values.quick) throw new Error('--quick is not for quoting: nothing to --write.');
+  if (values.patient) bePatient(PATIENCE_MS);
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < (values.quick ? 1 : MIN_ROUNDS) || rounds > 100)
     throw new Error(`--rounds ${values.rounds}: a number from ${MIN_ROUNDS} to 100.`);

@@ -13,7 +13,7 @@ import { progress } from './core/progress.ts';
 import { account, alternate, type Round, typical } from './core/rounds.ts';
 
 const CONNECTIONS = 64;
-const WARM_UP_MESSAGES = 20_000;
+const WARM_UP_MESSAGES = 10_000;
 const CLOUD = fileURLToPath(new URL('./peers/websocket-cloud.ts', import.meta.url));
 /** A closed loop sends far more than a device does; the limit per WebSocket would end it. */
 const LIMITS = 'limits: { webSocketMessagesPerSecond: 100000, webSocketPingIntervalMs: 10 min }\n';

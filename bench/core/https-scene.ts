@@ -17,7 +17,7 @@ import { account, alternate, type Round, typical } from './rounds.ts';
 
 const CONNECTIONS = 64;
 const SERIAL = 'SN-10000001';
-const WARM_UP_REQUESTS = 20_000;
+const WARM_UP_REQUESTS = 10_000;
 
 export interface HttpsScene {
   readonly name: string;

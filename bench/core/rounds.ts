@@ -53,6 +53,27 @@ function busyMicros(core: number): number {
   return (user + nice + system + irq + softirq + steal) * 10_000;
 }
 
+/** How long a round may wait for the rest of the machine to be quiet; none by default. */
+let patienceMs = 0;
+const LOOK_MS = 250;
+/** Of one core, what others may use when a round begins. */
+const QUIET = 0.1;
+
+export function bePatient(milliseconds: number): void {
+  patienceMs = milliseconds;
+}
+
+/** Between rounds nothing of ours has work: whatever is busy is somebody else. */
+async function quiet(): Promise<void> {
+  const began = performance.now();
+  while (performance.now() - began < patienceMs) {
+    const busy = () => busyMicros(SERVER_CORE) + busyMicros(LOAD_CORE);
+    const [before, started] = [busy(), performance.now()];
+    await new Promise((later) => setTimeout(later, LOOK_MS));
+    if ((busy() - before) / 1_000 / (performance.now() - started) < QUIET) return;
+  }
+}
+
 /** Each subject once per round, the order turned around every time. The result is per subject, in the order given. */
 export async function alternate<Subject extends { readonly name: string }, Result>(
   subjects: readonly Subject[],
@@ -63,6 +84,7 @@ export async function alternate<Subject extends { readonly name: string }, Resul
   for (let round = 0; round < rounds; round += 1) {
     for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
       progress(`round ${round + 1} of ${rounds}: ${subject.name}`);
+      if (patienceMs > 0) await quiet();
       results.get(subject)?.push(await measure(subject, round));
     }
   }
