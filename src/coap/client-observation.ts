@@ -243,7 +243,8 @@ export class ClientObservation<Peer> implements Awaited {
   }
 
   #fail(reason: EndReason, error: CoapError): void {
-    if (this.#phase === 'over') return;
+    // Over, and yet somebody waits: an answer without observation whose further blocks did not come.
+    if (this.#phase === 'over' && this.#start === undefined) return;
     const told = this.#phase !== 'leaving';
     this.#withdraw();
     this.#dropRest();

@@ -70,6 +70,102 @@ describe('any datagram', () => {
   });
 });
 
+describe('a hostile server', () => {
+  it(`3,000 exchanges and observations, seed ${first}: each ends, nothing throws, memory stays within the budgets`, async () => {
+    const random = seeded(first);
+    let now = 0;
+    const sent: Uint8Array[] = [];
+    const failures: unknown[] = [];
+    const endpoint = new Endpoint<string>({
+      send: (_, bytes) => {
+        sent.push(bytes);
+      },
+      now: () => now,
+      failed: (_, error) => failures.push(error),
+      limits: { maxResponseBodyBytes: 4_096, nstart: 8 },
+    });
+    let ended = 0;
+    let largest = 0;
+    const end = (): void => {
+      ended += 1;
+    };
+    const hear = (payload: Uint8Array): void => {
+      largest = Math.max(largest, payload.length);
+    };
+    for (let exchange = 0; exchange < 3_000; exchange++) {
+      const request = {
+        method: random.pick(['GET', 'POST', 'FETCH'] as const),
+        payload: new Uint8Array(random.pick([0, 10, 100])),
+        blockBytes: random.pick([16, 64]),
+        confirmable: random.below(4) > 0,
+      };
+      if (random.below(3) === 0 && request.method !== 'POST')
+        endpoint
+          .observe(
+            'server',
+            { ...request, payload: new Uint8Array(0) },
+            { notification: ({ payload }) => hear(payload) },
+          )
+          .then(({ cancel }) => {
+            end();
+            cancel(random.pick(['deregister', 'forget']));
+          }, end);
+      else
+        endpoint.request('server', request).then(({ payload }) => {
+          end();
+          hear(payload);
+        }, end);
+      for (let turn = random.below(12); turn >= 0 && sent.length > 0; turn--) {
+        for (const bytes of sent.splice(0))
+          for (const answer of answers(random, bytes)) endpoint.receive('server', answer, now);
+        await Promise.resolve();
+        now += random.below(500);
+        endpoint.advance(now);
+      }
+      sent.length = 0;
+      now += random.below(20_000);
+      endpoint.advance(now);
+    }
+    for (let turn = 0; turn < 100; turn++) {
+      now += 20_000;
+      endpoint.advance(now);
+      await Promise.resolve();
+    }
+    endpoint.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(failures).toEqual([]);
+    expect(ended).toBe(3_000);
+    expect(largest).toBeLessThanOrEqual(4_096);
+    expect([endpoint.peerCount, endpoint.nextDeadlineMs]).toEqual([0, Number.POSITIVE_INFINITY]);
+  });
+});
+
+/** To a request: some answers with its token and message ID, and options that a server should not send. */
+function answers(random: ReturnType<typeof seeded>, request: Uint8Array): Uint8Array[] {
+  const token = request.slice(4, 4 + ((request[0] as number) & 0x0f));
+  return Array.from({ length: random.below(3) }, () => {
+    const type = random.below(5) === 0 ? random.below(4) : random.pick([1, 2, 2, 2]);
+    const block = random.below(6) * 16 + random.below(2) * 8 + random.below(8);
+    const options = [
+      { number: OPTION.etag, value: Uint8Array.of(random.below(2)) },
+      { number: OPTION.observe, value: Uint8Array.of(random.below(256)) },
+      { number: OPTION.maxAge, value: Uint8Array.of(random.below(60)) },
+      { number: OPTION.block2, value: Uint8Array.of(block & 0xff) },
+      { number: OPTION.block1, value: Uint8Array.of(random.below(6) * 16 + random.below(16)) },
+      { number: OPTION.size2, value: Uint8Array.of(random.below(256), random.below(256)) },
+      { number: OPTION.echo, value: new Uint8Array(8) },
+      { number: OPTION.locationPath, value: Uint8Array.of(random.pick([0x61, 0xff])) },
+    ].filter(() => random.below(3) > 0);
+    const code = random.pick([0, 0x41, 0x44, 0x45, 0x45, 0x45, 0x5f, 0x5f, 0x81, 0x88, 0x8d, 0xa0]);
+    const messageId = type >= 2 ? ((request[2] as number) << 8) | (request[3] as number) : random.below(65_536);
+    const bytes = 16 << (block & 7);
+    const payload = new Uint8Array(random.pick([0, 1, 16, 16, 64, Math.min(1_024, bytes), Math.min(1_024, bytes)]));
+    if (code === 0 || type === 3)
+      return serialiseMessage({ type: type as 2, code: 0, messageId, token: text(''), options: [], payload: text('') });
+    return serialiseMessage({ type: type as 1, code, messageId, token, options, payload });
+  });
+}
+
 /** Bytes that look enough like CoAP to get somewhere. */
 function hostile(random: ReturnType<typeof seeded>): Uint8Array {
   if (random.below(10) === 0) return Uint8Array.from({ length: random.below(40) }, () => random.below(256));

@@ -430,6 +430,17 @@ describe('client', () => {
     expect(rig.failures.map(String)).toEqual(['TypeError: mine', 'TypeError: peer-forgotten']);
   });
 
+  it('an answer without observation whose further blocks do not come is a failure, not silence', async () => {
+    const rig = new Rig();
+    const pending = rig.endpoint.observe('peer', { method: 'GET' }, { notification: () => undefined });
+    const { token, messageId } = rig.one();
+    const options = [uintOption(OPTION.block2, 8)];
+    const payload = new Uint8Array(16);
+    rig.receive(message({ type: TYPE.acknowledgement, code: CODE.content, messageId, token, payload, options }));
+    rig.pass(100_000);
+    await expect(pending).rejects.toMatchObject({ code: 'timeout' });
+  });
+
   it('only GET and FETCH, and the registration may be given up', async () => {
     const rig = new Rig();
     const none = { notification: () => undefined };
