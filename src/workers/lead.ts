@@ -53,7 +53,8 @@ export class Lead implements Crew {
   readonly #known = Promise.withResolvers<Address>();
   readonly #complete = Promise.withResolvers<void>();
   #changed: (() => void) | undefined;
-  #ended: string[] = [];
+  /** By process: one that only lost the line and comes back must not count twice. */
+  readonly #ended = new Map<number, string>();
   #secret = ticketSecret();
   #duties: WorkerDuties | undefined;
   #anchoring: NodeJS.Timeout | undefined;
@@ -140,7 +141,7 @@ export class Lead implements Crew {
     await this.#ask(async (channel, member) => {
       member.page = await channel.ask('page', null, REPORT_TIMEOUT_MS);
     });
-    return { live: this.#enlisted().flatMap(({ page }) => page ?? []), ended: this.#ended };
+    return { live: this.#enlisted().flatMap(({ page }) => page ?? []), ended: [...this.#ended.values()] };
   }
 
   async connections(device?: string): Promise<ReadonlyMap<string, number>> {
@@ -183,6 +184,7 @@ export class Lead implements Crew {
         if (supervisor !== process.ppid) throw new Fault('SP_GATEWAY_WORKER', 'A worker of another gateway.');
         if (address) this.#known.resolve(address);
         const place = await this.#address.promise;
+        this.#ended.delete(pid);
         member = { worker, pid, channel, enlisted: false, page: undefined };
         this.#members.add(member);
         return place;
@@ -235,7 +237,9 @@ export class Lead implements Crew {
   #lose(member: Member): void {
     this.#members.delete(member);
     this.counts.forget(member.worker);
-    if (member.page !== undefined) this.#ended = [...this.#ended, member.page].slice(-MAX_ENDED);
+    if (member.page !== undefined) this.#ended.set(member.pid, member.page);
+    const [oldest] = this.#ended.keys();
+    if (oldest !== undefined && this.#ended.size > MAX_ENDED) this.#ended.delete(oldest);
     for (const { channel } of this.#enlisted()) channel.tell('forget', { worker: member.worker });
     this.#options.onChange?.('worker-gone', member.worker, member.pid);
     this.#changed?.();
