@@ -77,14 +77,14 @@ class Reader {
   }
 
   #array(length: number, depth: number): string {
-    this.#deeper(depth, length);
+    this.#deeper(depth);
     let json = '[';
     for (let item = 0; item < length; item++) json += item === 0 ? this.#value(depth) : `,${this.#value(depth)}`;
     return `${json}]`;
   }
 
   #map(length: number, depth: number): string {
-    this.#deeper(depth, 2 * length);
+    this.#deeper(depth);
     let json = '{';
     for (let item = 0; item < length; item++) {
       if (item > 0) json += ',';
@@ -103,10 +103,9 @@ class Reader {
     return this.#reading.labels?.get(label) ?? this.#refuse('SP_PAYLOAD_SYNTAX', 'a key that is no text');
   }
 
-  /** A container cannot have more items than bytes are left: a count of 2^32 costs nothing. */
-  #deeper(depth: number, atLeastBytes: number): void {
+  /** Nothing is made for the count of a container: one of 2^32 items ends at the first that is not there. */
+  #deeper(depth: number): void {
     if (depth > this.#maxDepth) this.#refuse('SP_PAYLOAD_TOO_DEEP', 'nested too deep');
-    if (atLeastBytes > this.#bytes.length - this.#at) this.#refuse('SP_PAYLOAD_SYNTAX', 'the end is missing');
   }
 
   #simple(info: number): string {

@@ -117,6 +117,14 @@ describe('refused', () => {
     expect(refusal(() => read(cbor))).toBe(code);
   });
 
+  it.each([
+    ['1b0020000000000000', 'SP_PAYLOAD_NUMBER'],
+    ['3b001fffffffffffff', 'SP_PAYLOAD_NUMBER'],
+    [`9903e8${'00'.repeat(1_000)}`, 'SP_PAYLOAD_TOO_LONG'],
+  ])('%s, before any JSON is read', (cbor, code) => {
+    expect(refusal(() => cborToJson(hex(cbor), bounds, { byteStrings: 'refuse' }))).toBe(code);
+  });
+
   it('every cut of a document', () => {
     const whole = 'a26161f93e006162831903e8626869f5';
     expect(read(whole).json).toBe('{"a":1.5,"b":[1000,"hi",true]}');

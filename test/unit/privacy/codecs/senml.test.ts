@@ -94,6 +94,11 @@ describe('refused', () => {
     expect(refusal(() => resolve(json))).toBe(code);
   });
 
+  it('a sum beyond what is exact, before any JSON is read', () => {
+    const pack = parse('[{"n":"a","bs":9007199254740991,"s":9007199254740991,"t":1500000000}]');
+    expect(refusal(() => resolveSenml(pack, NOW_S, 1_000))).toBe('SP_PAYLOAD_NUMBER');
+  });
+
   it('a short pack that would become a long one', () => {
     const pack = `[{"bn":"${'a'.repeat(250)}","v":1}${',{"v":1}'.repeat(1_000)}]`;
     expect(refusal(() => resolve(pack))).toBe('SP_PAYLOAD_TOO_LONG');
