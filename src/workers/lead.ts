@@ -48,6 +48,8 @@ export class Lead implements Crew {
   readonly #options: LeadOptions;
   readonly #server: Server;
   readonly #members = new Set<Member>();
+  /** Everybody who is connected, also who never said a word. */
+  readonly #lines = new Set<Channel<FollowerDuties>>();
   readonly #served = new Set<number>();
   readonly #address = Promise.withResolvers<Address>();
   readonly #known = Promise.withResolvers<Address>();
@@ -167,7 +169,7 @@ export class Lead implements Crew {
     clearInterval(this.#anchoring);
     this.#address.reject(new Fault('SP_GATEWAY_DRAINING'));
     this.#complete.resolve();
-    for (const { channel } of this.#members) channel.close();
+    for (const line of this.#lines) line.close();
     if (!this.#server.listening) return;
     await new Promise<void>((done) => this.#server.close(() => done()));
     rmSync(this.#options.path, { force: true });
@@ -208,7 +210,9 @@ export class Lead implements Crew {
       },
     };
     const channel = new Channel<FollowerDuties>(socket, duties);
+    this.#lines.add(channel);
     void channel.closed.then(() => {
+      this.#lines.delete(channel);
       if (member) this.#lose(member);
     });
   }

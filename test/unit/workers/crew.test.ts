@@ -214,6 +214,14 @@ describe('a worker that comes late', () => {
   });
 });
 
+it('somebody who only connects does not keep a lead from ending', async () => {
+  const { lead } = await crew(2);
+  const silent = connect(path);
+  await new Promise((done) => silent.once('connect', done));
+  await lead.close();
+  silent.destroy();
+});
+
 describe('without a lead', () => {
   it('a follower keeps to its share, and finds the next lead, where it listens', async () => {
     const { lead } = await crew(2);
