@@ -93,6 +93,17 @@ describe('the lock of a folder', () => {
     ]);
   });
 
+  it('each worker has its own, and it says nothing about the lead', () => {
+    const directory = scratch();
+    const [one, other] = [DirectoryLock.acquire(directory, 1), DirectoryLock.acquire(directory, 2)];
+    expect(codeOf(() => DirectoryLock.acquire(directory, 1))).toBe('SP_GATEWAY_RUNNING');
+    expect(DirectoryLock.isHeld(directory)).toBe(false);
+    DirectoryLock.acquire(directory).release();
+    one.release();
+    DirectoryLock.acquire(directory, 1).release();
+    other.release();
+  });
+
   it('is another one for another folder', () => {
     const [one, other] = [DirectoryLock.acquire(scratch()), DirectoryLock.acquire(scratch())];
     one.release();
