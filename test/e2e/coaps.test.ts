@@ -298,6 +298,20 @@ describe.skipIf(missing.length > 0)('a small device', () => {
     third.close();
   });
 
+  it('that was disabled while it was away may not resume what it had before', async () => {
+    const before = await shakeHands('probe-7');
+    expect(await post(before)).toBe('2.04');
+    before.close();
+    await before.closed;
+    const resumed = await shakeHands('probe-7', before.session);
+    expect(resumed.reused).toBe(true);
+    resumed.close();
+    for (const state of ['disabled', 'active'] as const) await ask(gw, 'device-state', { id: 'probe-7', state });
+    const after = await shakeHands('probe-7', before.session);
+    expect(after.reused).toBe(false);
+    after.close();
+  });
+
   it('in quarantine connects and is told so', async () => {
     await ask(gw, 'device-state', { id: 'probe-7', state: 'quarantined' });
     for (const path of ['/v1/telemetry', '/.well-known/core'])
