@@ -10,9 +10,10 @@ import { DROP_REASONS as DTLS_DROPS } from './dtls/stats.ts';
 import type { Gate } from './exchange/gate.ts';
 import type { Peer } from './exchange/peer.ts';
 import { Fault } from './faults/fault.ts';
-import { type GateParts, passageOf, peerOf } from './gate.ts';
+import { type GateParts, passageOf } from './gate.ts';
 import { pskPeer, rawKeyPeer } from './identity/bare-key.ts';
 import { peerFromCertificate } from './identity/certificate.ts';
+import { KnownCertificates } from './identity/known-certificates.ts';
 import { chainVerifier } from './identity/path/verify-chain.ts';
 import { readPsk } from './identity/psk.ts';
 import type { CoapsIdentity, PskFound } from './listeners/coaps/identity-port.ts';
@@ -36,6 +37,7 @@ export interface DoorPorts {
 
 export class Doors {
   readonly #ports: DoorPorts;
+  readonly #known = new KnownCertificates();
   #https: HttpsListener | undefined;
   #webSocket: WebSocketListener | undefined;
   #coaps: CoapsListener | undefined;
@@ -104,7 +106,7 @@ export class Doors {
       tls: this.#withTickets(tls),
       limits,
       passage,
-      peerOf: (socket) => peerOf(socket, limits.certificateBytes),
+      peerOf: (certificate, address) => this.#known.peer(certificate, address, limits.certificateBytes),
       upgrader: this.#webSocket,
       ...(crew.counts && { elsewhere: crew.counts }),
     });

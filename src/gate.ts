@@ -1,14 +1,11 @@
 /** What a message is passed through, built of the parts that outlive a revision: its gate, and the passage that listeners see. */
 import { randomUUIDv7 } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
 import type { ActPorts } from './admin/acts.ts';
 import type { Tally } from './admin/tally.ts';
 import type { Settings } from './config/settings.ts';
 import type { Gate, Passage } from './exchange/gate.ts';
-import type { Device, Peer } from './exchange/peer.ts';
+import type { Device } from './exchange/peer.ts';
 import { pass, reconsider } from './exchange/pipeline.ts';
-import { Fault } from './faults/fault.ts';
-import { peerFromCertificate } from './identity/certificate.ts';
 import { claimedDevice } from './identity/device-id.ts';
 import type { DeviceIdentifier } from './identity/identifier.ts';
 import type { DeviceRegistry } from './identity/registry.ts';
@@ -126,14 +123,6 @@ export function actsOf({ ledger, log }: GateParts, revision: () => string): ActP
       log.error({ code: 'SP_LEDGER_WRITE', act, device, decision }, 'took effect before it was on record');
     },
   };
-}
-
-/** Who the certificate of a connection is of. Throws SP_CERTIFICATE_INVALID. */
-export function peerOf(socket: TLSSocket, maxBytes: number): Peer {
-  const certificate = socket.getPeerX509Certificate();
-  if (!certificate) throw new Fault('SP_CERTIFICATE_INVALID', 'The peer has no certificate.');
-  const address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
-  return peerFromCertificate(certificate, address, maxBytes);
 }
 
 /** Path segments that the configuration names. */

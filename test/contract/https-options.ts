@@ -2,7 +2,6 @@
 
 import { peerFromCertificate } from '../../src/identity/certificate.ts';
 import type { HttpsListenerOptions } from '../../src/listeners/https/listener.ts';
-import { peerAddress } from '../../src/listeners/https/peer-address.ts';
 import type { Upgrader } from '../../src/listeners/https/upgrader.ts';
 import type { House } from './house.ts';
 import type { Papers } from './listener-contract.ts';
@@ -14,11 +13,7 @@ export function httpsOptions(house: House, papers: Papers, upgrader?: Upgrader):
     tls: { certificate: papers.server.pem, key: papers.server.keyPem, clientAuthorities: [papers.authority.pem] },
     limits,
     passage,
-    peerOf: (socket) => {
-      const certificate = socket.getPeerX509Certificate();
-      if (certificate === undefined) throw new Error('no certificate');
-      return peerFromCertificate(certificate, peerAddress(socket.remoteAddress), limits.certificateBytes);
-    },
+    peerOf: (certificate, address) => peerFromCertificate(certificate, address, limits.certificateBytes),
     ...(upgrader && { upgrader }),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * The strict layer over a parsed request head (RFC 9110, RFC 9112): everything that two readers could read differently is
- * refused, above all what Node's parser lets pass. Callable on its own; no I/O. The body's bytes are request-body.ts's.
+ * refused. Callable on its own; no I/O. The bytes are request-reader.ts's.
  */
 import type { Limits } from '../../config/settings.ts';
 import type { FaultCode } from '../../faults/catalogue.ts';
@@ -8,7 +8,7 @@ import { Fault } from '../../faults/fault.ts';
 import { checkTarget } from './check-target.ts';
 import type { CheckedRequest } from './checked-request.ts';
 
-/** What a parser found on the wire; node:http's IncomingMessage fits. */
+/** What a reader found on the wire. */
 export interface RequestHead {
   readonly method?: string | undefined;
   /** The raw target. */

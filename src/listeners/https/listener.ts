@@ -13,7 +13,7 @@ import { Doorstep } from './doorstep.ts';
 import type { HttpContext } from './http-context.ts';
 import { peerAddress } from './peer-address.ts';
 import { type Elsewhere, Tally } from './tally.ts';
-import { chainLength, secureContext, type TlsMaterial } from './tls-context.ts';
+import { chainLength, type PeerCertificate, secureContext, type TlsMaterial } from './tls-context.ts';
 import type { Upgrader } from './upgrader.ts';
 
 export interface HttpsListenerOptions {
@@ -24,7 +24,7 @@ export interface HttpsListenerOptions {
   readonly limits: Limits;
   readonly passage: Passage;
   /** Who the certificate of this connection is of. Throws a Fault to refuse. */
-  readonly peerOf: (socket: TLSSocket) => Peer;
+  readonly peerOf: (certificate: PeerCertificate, address: string) => Peer;
   /** Absent: WebSockets are refused. */
   readonly upgrader?: Upgrader;
   /** Other processes listen on the same address (SO_REUSEPORT), and count against the same caps. */
@@ -149,7 +149,7 @@ export class HttpsListener {
     const { limits } = this.#context;
     this.#doorstep.pass(socket);
     const address = peerAddress(socket.remoteAddress);
-    const peer = this.#identify(socket);
+    const peer = this.#identify(socket, address);
     const refused = typeof peer === 'string' ? peer : passage.admit(peer);
     if (typeof peer === 'string' || refused !== undefined) {
       passage.drop('identity-refused', typeof peer === 'string' ? { address } : peer, refused);
@@ -174,11 +174,13 @@ export class HttpsListener {
   }
 
   /** Who it is, or why that cannot be said. */
-  #identify(socket: TLSSocket): Peer | string {
+  #identify(socket: TLSSocket, address: string): Peer | string {
     try {
       if (!socket.authorized) return 'not-authorized';
-      if (chainLength(socket) > this.#context.limits.certificateChain) return 'chain-too-long';
-      return this.#options.peerOf(socket);
+      const certificate = socket.getPeerX509Certificate();
+      if (certificate === undefined) return 'no-certificate';
+      if (chainLength(certificate) > this.#context.limits.certificateChain) return 'chain-too-long';
+      return this.#options.peerOf(certificate, address);
     } catch (thrown) {
       return Fault.from(thrown).message;
     }

@@ -4,6 +4,9 @@
  */
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 
+/** As the handshake hands it over; it has been verified up to a trusted authority. */
+export type PeerCertificate = NonNullable<ReturnType<TLSSocket['getPeerX509Certificate']>>;
+
 export interface TlsMaterial {
   /** PEM, the gateway's certificate and what leads to its root. */
   readonly certificate: string;
@@ -37,9 +40,10 @@ export function secureContext(tls: TlsMaterial): SecureContextOptions {
 }
 
 /** How many certificates the peer sent. After a resumption only its own is left; the chain was counted at the beginning. */
-export function chainLength(socket: TLSSocket): number {
+export function chainLength(certificate: PeerCertificate): number {
   let length = 0;
-  for (let link = socket.getPeerX509Certificate(); link !== undefined; link = link.issuerCertificate) length += 1;
+  for (let link: PeerCertificate | undefined = certificate; link !== undefined; link = link.issuerCertificate)
+    length += 1;
   return length;
 }
 

@@ -12,7 +12,6 @@ import type { FaultCode, Reason } from '../../../../src/faults/catalogue.ts';
 import type { DropReason } from '../../../../src/faults/drop.ts';
 import { peerFromCertificate } from '../../../../src/identity/certificate.ts';
 import { HttpsListener, type HttpsListenerOptions } from '../../../../src/listeners/https/listener.ts';
-import { peerAddress } from '../../../../src/listeners/https/peer-address.ts';
 import { gateOf } from '../../exchange/gate-fixture.ts';
 import { CLIENT_AUTH, type Issued, issue } from '../../upstreams/certificates.ts';
 
@@ -106,11 +105,7 @@ export async function startStage(wish: Wish = {}): Promise<Stage> {
     tls: { certificate: papers.server.pem, key: papers.server.keyPem, clientAuthorities: [papers.authority.pem] },
     limits,
     passage,
-    peerOf: (socket) => {
-      const certificate = socket.getPeerX509Certificate();
-      if (certificate === undefined) throw new Error('no certificate');
-      return peerFromCertificate(certificate, peerAddress(socket.remoteAddress), limits.certificateBytes);
-    },
+    peerOf: (certificate, address) => peerFromCertificate(certificate, address, limits.certificateBytes),
     ...wish.listener,
   });
   await listener.listen();
