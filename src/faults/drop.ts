@@ -11,7 +11,6 @@ export const DROPS = {
   'identity-refused': 'The handshake ended with a certificate that no active device may use.',
   'slow-peer': 'Headers or body did not arrive in time, or below the minimum rate.',
   'idle-timeout': 'The connection was idle for too long.',
-  'malformed-request': 'The bytes on the connection are not an acceptable HTTP request.',
   'peer-gone': 'The peer closed in the middle of a message.',
   revoked: 'The device lost its permission while connected.',
   'association-ended': 'A DTLS association ended by a bound of its own, by an alert, or to make room.',
