@@ -22,6 +22,7 @@ import { SecretSlab } from './session/slab.ts';
 import { AssociationTable } from './session/table.ts';
 import { TimerWheel } from './session/wheel.ts';
 import { type CloseReason, type DropReason, DtlsStats } from './stats.ts';
+import { mapKey } from './wire/bytes.ts';
 import { type AlertDescription, ContentType } from './wire/registry.ts';
 
 export type Peer = Association<Handshake>;
@@ -82,16 +83,16 @@ export class Core implements HandshakeServices {
 
   assignConnectionId(association: Peer, length: number, worker: number | undefined): Uint8Array {
     if (length === 0) {
-      association.ownCid = new Uint8Array(0);
-      return association.ownCid;
+      association.ownCid = '';
+      return new Uint8Array(0);
     }
     let cid: Uint8Array;
     do {
       cid = this.random(length);
       if (worker !== undefined) cid[0] = worker;
     } while (this.table.byCid(cid) !== undefined);
-    association.ownCid = cid;
-    this.table.addCid(cid, association);
+    association.ownCid = mapKey(cid);
+    this.table.addCid(association.ownCid, association);
     return cid;
   }
 

@@ -8,7 +8,7 @@ import { GROUPS } from '../crypto/kx.ts';
 import { SCHEMES } from '../crypto/sig.ts';
 import { type Suite, suiteByName } from '../crypto/suites.ts';
 import type { ResumableSession } from '../options.ts';
-import { copy, equalBytes, u16, vector } from '../wire/bytes.ts';
+import { copy, equalBytes, keyBytes, mapKey, u16, vector } from '../wire/bytes.ts';
 import { type Extensions, readExtensions, writeExtension, writeExtensionBlock } from '../wire/extensions.ts';
 import { parseHelloVerifyRequest, parseServerHello, writeClientHello } from '../wire/handshake.ts';
 import {
@@ -91,7 +91,8 @@ function offers(handshake: Handshake, settings: ClientSettings): (readonly [numb
   if (options.connectionId !== undefined) {
     const { association, services } = handshake;
     const { length, worker } = options.connectionId;
-    const own = association.ownCid ?? services.assignConnectionId(association, length, worker);
+    const { ownCid } = association;
+    const own = ownCid === undefined ? services.assignConnectionId(association, length, worker) : keyBytes(ownCid);
     offered.push([ExtensionType.connectionId, vector(1, own)]);
     offered.push([ExtensionType.returnRoutabilityCheck, none]);
   }
@@ -174,7 +175,7 @@ function takeExtensions(handshake: Handshake, settings: ClientSettings, extensio
     association.receiveLimitBytes = settings.receiveLimitBytes;
   }
   if (extensions.connectionId !== undefined) {
-    association.peerCid = copy(extensions.connectionId);
+    association.peerCid = mapKey(extensions.connectionId);
     association.returnRoutability = extensions.returnRoutability;
   } else {
     if (extensions.returnRoutability) return false;

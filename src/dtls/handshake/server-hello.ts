@@ -7,7 +7,7 @@ import { GROUPS, generateKeyShare, NamedGroup } from '../crypto/kx.ts';
 import { CERTIFICATE_TYPE_ECDSA, CERTIFICATE_TYPE_RSA, SCHEMES } from '../crypto/sig.ts';
 import { type Suite, suiteById } from '../crypto/suites.ts';
 import type { SessionRecord } from '../session/resume.ts';
-import { concat, copy, u16, vector } from '../wire/bytes.ts';
+import { concat, copy, mapKey, u16, vector } from '../wire/bytes.ts';
 import { type Extensions, readExtensions, writeExtension, writeExtensionBlock } from '../wire/extensions.ts';
 import {
   type ClientHello,
@@ -281,7 +281,7 @@ function answerExtensions(handshake: Handshake, hello: ClientHello): (readonly [
     answers.push([ExtensionType.maxFragmentLength, writeExtension.maxFragmentLength(extensions.maxFragmentBytes)]);
   }
   if (extensions.connectionId !== undefined && options.connectionId !== undefined) {
-    association.peerCid = copy(extensions.connectionId);
+    association.peerCid = mapKey(extensions.connectionId);
     const { length, worker } = options.connectionId;
     const own = services.assignConnectionId(association, length, worker);
     answers.push([ExtensionType.connectionId, vector(1, own)]);

@@ -7,6 +7,7 @@ import { recordOverheadBytes, type Suite } from '../crypto/suites.ts';
 import type { Association } from '../session/association.ts';
 import type { SecretSlab } from '../session/slab.ts';
 import type { DropReason } from '../stats.ts';
+import { keyBytes } from '../wire/bytes.ts';
 import { plainRecord, type RawRecord, RECORD_HEADER_BYTES, writeRecordHeader } from '../wire/record.ts';
 import { ContentType } from '../wire/registry.ts';
 import { isFresh } from './replay.ts';
@@ -49,7 +50,7 @@ export function sealRecord(
   const { suite, peerCid } = association;
   if (suite === undefined || association.sequence > MAX_SEQUENCE) return undefined;
   const sequence = association.sequence++;
-  const cid = peerCid !== undefined && peerCid.length > 0 ? peerCid : undefined;
+  const cid = peerCid !== undefined && peerCid.length > 0 ? keyBytes(peerCid) : undefined;
   let inner = plaintext;
   if (cid !== undefined) {
     // RFC 9146 4: DTLSInnerPlaintext is content, real type, zeros; we add no zeros.

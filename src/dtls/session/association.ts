@@ -55,9 +55,12 @@ export class Association<Half = unknown> implements ReplayWindow, WheelEntry {
   high = 0;
   authFailures = 0;
 
-  /** What the peer addresses us by, and we the peer; empty: negotiated without, undefined: not negotiated. */
-  ownCid: Uint8Array | undefined = undefined;
-  peerCid: Uint8Array | undefined = undefined;
+  /**
+   * What the peer addresses us by, and we the peer; empty: negotiated without, undefined: not negotiated. As `mapKey` strings,
+   * which an array of so few bytes would take five times as much for.
+   */
+  ownCid: string | undefined = undefined;
+  peerCid: string | undefined = undefined;
   returnRoutability = false;
   candidate: PathCandidate | undefined = undefined;
 
@@ -68,7 +71,7 @@ export class Association<Half = unknown> implements ReplayWindow, WheelEntry {
   startedAtMs: number;
   lastActivityMs: number;
   farewell: Farewell | undefined = undefined;
-  lastNoRenegotiationMs = Number.NEGATIVE_INFINITY;
+  lastNoRenegotiationMs = 0;
 
   peer: PeerSummary = NOBODY;
   principal = '';

@@ -10,7 +10,6 @@ export class AssociationTable<Entry extends Association> {
   readonly open = new Map<string, Entry>();
   readonly pending = new Map<string, Entry>();
   readonly #byCid = new Map<string, Entry>();
-  readonly #all = new Set<Entry>();
   readonly #openByHost = new Map<string, number>();
   readonly #pendingByHost = new Map<string, number>();
   /** First of a list that goes on in `nextOfPrincipal`: a set for each device would cost more than all else here. */
@@ -31,7 +30,7 @@ export class AssociationTable<Entry extends Association> {
   }
 
   all(): Iterable<Entry> {
-    return this.#all;
+    return new Set([...this.pending.values(), ...this.open.values(), ...this.#byCid.values()]);
   }
 
   ofPrincipal(principal: string): readonly Entry[] {
@@ -49,17 +48,16 @@ export class AssociationTable<Entry extends Association> {
   }
 
   addPending(entry: Entry): void {
-    this.#all.add(entry);
     this.pending.set(addressKey(entry.address), entry);
     count(this.#pendingByHost, entry.address.address, 1);
   }
 
-  addCid(cid: Uint8Array, entry: Entry): void {
-    this.#byCid.set(mapKey(cid), entry);
+  addCid(cid: string, entry: Entry): void {
+    this.#byCid.set(cid, entry);
   }
 
-  removeCid(cid: Uint8Array): void {
-    this.#byCid.delete(mapKey(cid));
+  removeCid(cid: string): void {
+    this.#byCid.delete(cid);
   }
 
   /** From pending to open. @returns the open association that stood at this address. */
@@ -90,7 +88,7 @@ export class AssociationTable<Entry extends Association> {
   }
 
   remove(entry: Entry): void {
-    if (!this.#all.delete(entry)) return;
+    if (entry.state === 'closed') return;
     const key = addressKey(entry.address);
     if (entry.state === 'handshaking') {
       if (this.pending.get(key) === entry) this.pending.delete(key);
@@ -101,7 +99,7 @@ export class AssociationTable<Entry extends Association> {
       this.#openCount -= 1;
       this.#unlinkPrincipal(entry);
     }
-    if (entry.ownCid !== undefined && this.byCid(entry.ownCid) === entry) this.removeCid(entry.ownCid);
+    if (entry.ownCid !== undefined && this.#byCid.get(entry.ownCid) === entry) this.removeCid(entry.ownCid);
   }
 
   #unlinkPrincipal(entry: Entry): void {

@@ -59,6 +59,13 @@ export function equalBytes(one: Uint8Array, other: Uint8Array): boolean {
   return true;
 }
 
+/** The bytes of a `mapKey`. */
+export function keyBytes(key: string): Uint8Array {
+  const bytes = new Uint8Array(key.length);
+  for (let i = 0; i < key.length; i++) bytes[i] = key.charCodeAt(i);
+  return bytes;
+}
+
 /** Key of a Map by wire bytes: one character per byte. */
 export function mapKey(bytes: Uint8Array): string {
   let key = '';

@@ -6,6 +6,7 @@ import { keyBlock } from '../../../src/dtls/crypto/prf.ts';
 import type { Suite } from '../../../src/dtls/crypto/suites.ts';
 import type { ClientOptions, PeerAddress, ServerOptions } from '../../../src/dtls/options.ts';
 import type { DropReason } from '../../../src/dtls/stats.ts';
+import { keyBytes } from '../../../src/dtls/wire/bytes.ts';
 import { writeRecordHeader } from '../../../src/dtls/wire/record.ts';
 import { ContentType } from '../../../src/dtls/wire/registry.ts';
 import { CLIENT, Pair, pskClient, pskServer } from './pair.ts';
@@ -102,7 +103,7 @@ describe('Connection ID', () => {
       'connection-id-unknown',
     );
     const swapped = Uint8Array.from(genuine);
-    swapped.set(one.server.ownCid as Uint8Array, 11);
+    swapped.set(keyBytes(one.server.ownCid as string), 11);
     swapped[swapped.length - 1] = (swapped[swapped.length - 1] as number) ^ 1;
     refused(one, swapped, 'record-unauthentic');
     expect(one.pair.server.size).toBe(1);
@@ -131,7 +132,7 @@ describe('Connection ID', () => {
 
   it('inner plaintext of zeros only, 2^14 bytes of padding, unknown inner type', () => {
     const one = open();
-    const { ownCid } = one.server;
+    const ownCid = keyBytes(one.server.ownCid as string);
     const receive = (inner: Uint8Array) =>
       one.pair.server.receive(sealed(one, CID_TYPE, inner, ownCid), CLIENT, one.pair.nowMs);
     expect(receive(new Uint8Array(0))).toEqual([]);
@@ -210,7 +211,11 @@ describe('address change', () => {
     const effects = pair.server.receive(record(one, 'copied and raced'), EVIL, pair.nowMs);
     expect(effects.filter(({ kind }) => kind === 'send')).toMatchObject([{ address: EVIL }]);
     const respond = (cookie: Uint8Array, from: PeerAddress, nowMs = pair.nowMs) =>
-      pair.server.receive(sealed(one, CID_TYPE, Uint8Array.of(1, ...cookie, 27), server.ownCid), from, nowMs);
+      pair.server.receive(
+        sealed(one, CID_TYPE, Uint8Array.of(1, ...cookie, 27), keyBytes(server.ownCid as string)),
+        from,
+        nowMs,
+      );
     const cookie = server.candidate?.challenge as Uint8Array;
     respond(new Uint8Array(8), EVIL);
     expect(server.address).toEqual(CLIENT);
@@ -218,7 +223,7 @@ describe('address change', () => {
     expect(server.address).toEqual(CLIENT);
     expect(pair.server.stats.drops['path-response-wrong']).toBe(2);
     // The right bytes, from an address they were not sent to, in a record that is not the newest.
-    const elsewhere = sealed(one, CID_TYPE, Uint8Array.of(1, ...cookie, 27), server.ownCid);
+    const elsewhere = sealed(one, CID_TYPE, Uint8Array.of(1, ...cookie, 27), keyBytes(server.ownCid as string));
     pair.server.receive(record(one, 'newer'), EVIL, pair.nowMs);
     pair.server.receive(elsewhere, MOVED, pair.nowMs);
     expect([server.address, server.candidate?.address]).toEqual([CLIENT, EVIL]);
