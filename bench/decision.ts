@@ -34,8 +34,8 @@ import { median } from './core/statistics.ts';
 const DEVICES = [10, 1_000, 20_000, 100_000] as const;
 /** Devices that ask in turn, spread over all there are. */
 const ASKING = 256;
-const PER_SECOND = 60_000;
-const REST_PER_SECOND = 5_000;
+const PER_SECOND = 30_000;
+const REST_PER_SECOND = 2_500;
 const REST_CONNECTIONS = 16;
 
 interface Subject {

@@ -16,7 +16,7 @@ import { alternate } from './core/rounds.ts';
 import { median } from './core/statistics.ts';
 
 const DOCUMENTS = 256;
-const PER_SECOND = 30_000;
+const PER_SECOND = 15_000;
 
 const FIELDS = Array.from({ length: 30 }, (_, index) => fieldName(index));
 const SERIALS = FIELDS.filter((name) => name.startsWith('serial'));

@@ -3,6 +3,7 @@
  * everything as an array. Exit code 0: every bar was reached; 1: one was not, or a run proved nothing; 2: wrong usage.
  */
 import { writeSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { connections } from './connections.ts';
 import type { Bench, BenchOptions } from './core/bench.ts';
@@ -95,6 +96,7 @@ async function main(): Promise<number> {
   const lines: Line[] = [];
   const results: Result[] = [];
   const machine = thisMachine();
+  const load = loadavg()[0] ?? 0;
   let good = true;
   for (const bench of benches) {
     const outcome = await attempt(bench, options);
@@ -104,7 +106,7 @@ async function main(): Promise<number> {
       outcome.skipped === undefined &&
       outcome.lines.every(({ ok, refused }) => ok && refused === undefined);
     if (outcome.failed === undefined)
-      results.push({ name: bench.name, about: bench.about, rounds: options.rounds, machine, ...outcome });
+      results.push({ name: bench.name, about: bench.about, rounds: options.rounds, machine, load, ...outcome });
     progressDone();
     (json ? process.stderr : process.stdout).write(`${describeOutcome(bench, outcome)}\n`);
   }

@@ -3,12 +3,16 @@ import type { Machine } from './machine.ts';
 import type { Line, Outcome } from './outcome.ts';
 import { pictureOf } from './picture.ts';
 
+const MUCH_TAKEN_PERCENT = 20;
+
 /** One benchmark's results, as docs/performance.json keeps them. */
 export interface Result extends Outcome {
   readonly name: string;
   readonly about: string;
   readonly rounds: number;
   readonly machine: Machine;
+  /** Programs that wanted a processor when the run began, none of ours among them: the load average of a minute. */
+  readonly load?: number;
 }
 
 /** File name relative to docs/ -> content. @param notes text to add to a benchmark's section, by its name */
@@ -78,8 +82,18 @@ ${rows.join('\n')}
 
 ${lines.map(verdict).join('\n')}
 
-${method} ${rounds} rounds, medians.
+${method} ${rounds} rounds, medians.${busy(result)}
 ${note === undefined ? '' : `\n${note.trim()}\n`}`;
+}
+
+/** Figures of a machine that did something else at the same time are not passed over in silence. */
+function busy({ load = 0, machine, table }: Result): string {
+  const taken = table.map(({ figures }) => Number.parseInt(String(figures['others on server core'] ?? '0'), 10));
+  const most = Math.max(0, ...taken);
+  if (load <= machine.processors / 2 && most <= MUCH_TAKEN_PERCENT) return '';
+  const before = load > 0 ? ` (load average ${load.toFixed(1)} before it began)` : '';
+  const share = most > 0 ? ` Up to ${most} % of the server’s processor was somebody else’s.` : '';
+  return ` **The machine was busy with other work${before}: absolute times are too long, CPU times somewhat.**${share}`;
 }
 
 function verdict({ name, ours, baseline, unit, ratio, bar, ok, against, spread, refused }: Line): string {
