@@ -70,7 +70,8 @@ With \`workers\` above one, these bounds are the gateway's as a whole, in one of
   the others what it let in, at most 10 ms later. Connections that arrive at several workers within that moment may exceed
   the cap by as many as the other workers can complete handshakes in it. A rate may be exceeded once by its burst times the
   other workers; what was taken too much is a debt that is paid back before anything else passes, so that over time nobody has
-  more than the rate. While there is no lead, each worker keeps to its share of both.
+  more than the rate. While there is no lead, each worker keeps to its share of both; a
+  worker that is started again begins with full buckets, as the gateway does.
 - **Per worker.** \`limits.exchangesPerDevice\`, \`limits.ledgerQueue\`, \`limits.policyMemoryBytes\` and the two connections to a
   device that is an upstream bound what one process does; everything about one connection or one message stays as it is.
 

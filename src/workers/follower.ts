@@ -119,6 +119,7 @@ export class Follower implements Crew {
   async #enlist(): Promise<void> {
     const [channel, duties] = [this.#channel, this.#duties];
     if (!channel || !duties) throw new Fault('SP_GATEWAY_WORKER', 'There is no lead.');
+    this.counts.forgetAll();
     const { revision, secret, heads } = await channel.ask('enlist', {
       revision: duties.revision(),
       head: duties.head(),
@@ -129,8 +130,7 @@ export class Follower implements Crew {
     this.#secret = secret;
     duties.renewTickets();
     duties.anchor(heads);
-    this.counts.forgetAll();
-    this.counts.connect((news) => channel.tell('news', news));
+    this.counts.connect((one) => channel.tell('news', one));
   }
 
   /** Comes back whenever the lead went. */

@@ -87,6 +87,12 @@ export class JointCounts {
     for (const one of taken) this.onTaken(one);
   }
 
+  /** All that is open, here and elsewhere, for one that comes late. */
+  get known(): News[] {
+    const all = new Map([[this.#worker, this.#own], ...this.#others]);
+    return [...all].map(([worker, open]) => ({ worker, open: [...open], taken: [] }));
+  }
+
   /** Another worker ended: what it had open is closed. */
   forget(worker: number): void {
     const counts = this.#others.get(worker);

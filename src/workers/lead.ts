@@ -234,6 +234,8 @@ export class Lead implements Crew {
         throw thrown;
       }
       duties.anchor([head]);
+      // On the same line as later news, so that nothing newer is overtaken.
+      for (const news of this.counts.known) if (news.worker !== member.worker) member.channel.tell('news', news);
       return { revision: duties.revision(), secret: this.#secret, heads: [duties.head()] };
     });
   }

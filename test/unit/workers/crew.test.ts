@@ -192,6 +192,16 @@ describe('a worker that comes late', () => {
     expect(duties.did).toEqual(['reload']);
   });
 
+  it('hears what the others have open', async () => {
+    const { lead } = await crew(3);
+    const { one } = await follower(1);
+    lead.counts.opened('device', 2);
+    one.counts.opened('device', 3);
+    await vi.waitFor(() => expect(lead.counts.share('device', 8)).toBe(5));
+    const { one: late } = await follower(2);
+    expect(late.counts.share('device', 8)).toBe(3);
+  });
+
   it('is not let in when they cannot', async () => {
     const { lead, duties } = await crew(2);
     duties.reload = async () => {
