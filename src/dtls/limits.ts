@@ -77,9 +77,13 @@ export interface DtlsLimits {
   /** Principals whose tickets are refused one by one; one more and all tickets of the engine are void. */
   readonly maxRevokedPrincipals: number;
 
-  /** Socket rim: handshake datagrams waiting behind established traffic, and the time they get per turn. */
-  readonly maxQueuedHandshakeDatagrams: number;
+  /**
+   * Socket rim: handshake datagrams get this share of all time, saved up to so many milliseconds; beyond that they wait behind
+   * established traffic, so many at most.
+   */
+  readonly handshakeTimeShare: number;
   readonly handshakeTurnMs: number;
+  readonly maxQueuedHandshakeDatagrams: number;
 }
 
 export const DEFAULT_LIMITS: DtlsLimits = Object.freeze({
@@ -131,6 +135,7 @@ export const DEFAULT_LIMITS: DtlsLimits = Object.freeze({
   sessionLifetimeMs: 24 * 3_600_000,
   maxRevokedPrincipals: 10_000,
 
-  maxQueuedHandshakeDatagrams: 4_096,
+  handshakeTimeShare: 0.5,
   handshakeTurnMs: 5,
+  maxQueuedHandshakeDatagrams: 4_096,
 });

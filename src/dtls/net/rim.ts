@@ -1,6 +1,6 @@
 /**
- * Drives an engine on a real socket and clock. Established traffic is served at once; handshake records wait in a bounded queue
- * and get a few milliseconds per turn of the event loop, so that a flood of them cannot starve who is already here.
+ * Drives an engine on a real socket and clock. Established traffic is served at once; handshake records get a share of
+ * the time and wait in a bounded queue when that is spent, so that a flood of them cannot starve who is already here.
  */
 import type { Effect, Peer } from '../core.ts';
 import type { DtlsEngine } from '../engine.ts';
@@ -13,6 +13,11 @@ import type { UdpSocket } from './udp.ts';
 /** Longest delay of setTimeout. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
+interface WaitingDatagram {
+  readonly datagram: Uint8Array;
+  readonly from: PeerAddress;
+}
+
 /** Who gets datagrams for other workers. */
 export interface ForeignDatagrams {
   readonly own: number;
@@ -23,8 +28,11 @@ export class Rim implements SessionRim {
   readonly engine: DtlsEngine;
   readonly #socket: UdpSocket;
   readonly #onSession: (session: AssociationSession) => void;
-  #queue: { readonly datagram: Uint8Array; readonly from: PeerAddress }[] = [];
-  #turn: NodeJS.Immediate | undefined;
+  #queue: WaitingDatagram[] = [];
+  #turn: NodeJS.Timeout | undefined;
+  /** Time of their share that handshakes have not used, and when that was reckoned. */
+  #savedMs = 0;
+  #savedAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopped = false;
@@ -65,7 +73,7 @@ export class Rim implements SessionRim {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    if (this.#turn !== undefined) clearImmediate(this.#turn);
+    clearTimeout(this.#turn);
     this.#queue = [];
   }
 
@@ -77,25 +85,43 @@ export class Rim implements SessionRim {
       this.#receive(datagram, from);
       return;
     }
+    // Alone it is served at once; only who asks for more than the share of handshakes waits.
+    if (this.#queue.length === 0 && this.#hasTime()) {
+      this.#serveHandshake(datagram, from);
+      return;
+    }
     if (this.#queue.length >= this.engine.limits.maxQueuedHandshakeDatagrams) {
       this.engine.stats.drops['rim-queue-full'] += 1;
       return;
     }
     this.#queue.push({ datagram, from });
-    this.#turn ??= setImmediate(() => this.#serveHandshakes());
+    this.#turn ??= setTimeout(() => this.#serveQueue(), 1);
   }
 
-  #serveHandshakes(): void {
+  #serveQueue(): void {
     this.#turn = undefined;
-    const until = performance.now() + this.engine.limits.handshakeTurnMs;
     let served = 0;
-    for (const { datagram, from } of this.#queue) {
-      this.#receive(datagram, from);
-      served += 1;
-      if (performance.now() >= until) break;
+    while (served < this.#queue.length && this.#hasTime()) {
+      const { datagram, from } = this.#queue[served++] as WaitingDatagram;
+      this.#serveHandshake(datagram, from);
     }
     this.#queue.splice(0, served);
-    if (this.#queue.length > 0) this.#turn = setImmediate(() => this.#serveHandshakes());
+    if (this.#queue.length > 0 && !this.#stopped) this.#turn = setTimeout(() => this.#serveQueue(), 1);
+  }
+
+  #serveHandshake(datagram: Uint8Array, from: PeerAddress): void {
+    const began = performance.now();
+    this.#receive(datagram, from);
+    this.#savedMs -= performance.now() - began;
+  }
+
+  /** Whether handshakes have time left of their share. */
+  #hasTime(): boolean {
+    const { handshakeTurnMs, handshakeTimeShare } = this.engine.limits;
+    const now = performance.now();
+    this.#savedMs = Math.min(handshakeTurnMs, this.#savedMs + (now - this.#savedAt) * handshakeTimeShare);
+    this.#savedAt = now;
+    return this.#savedMs > 0;
   }
 
   #receive(datagram: Uint8Array, from: PeerAddress): void {
