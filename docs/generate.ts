@@ -4,8 +4,10 @@
  */
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { DEFAULT_LIMITS as COAP_LIMITS } from '../src/coap/limits.ts';
 import { defaultOf, LIMIT_DEFINITIONS } from '../src/config/definitions.ts';
 import { describeKeys } from '../src/config/describe.ts';
+import { DEFAULT_LIMITS as DTLS_LIMITS } from '../src/dtls/limits.ts';
 import { DENIALS, type Entry, FAULTS, RETIRED } from '../src/faults/catalogue.ts';
 import { DROPS } from '../src/faults/drop.ts';
 import { program } from '../src/main.ts';
@@ -75,8 +77,30 @@ With \`workers\` above one, these bounds are the gateway's as a whole, in one of
 - **Per worker.** \`limits.exchangesPerDevice\`, \`limits.ledgerQueue\`, \`limits.policyMemoryBytes\` and the two connections to a
   device that is an upstream bound what one process does; everything about one connection or one message stays as it is.
 
+## CoAP over DTLS
+
+\`listen.coaps\` takes its bounds from the table above where they mean the same: \`limits.connections\` (associations, and peers
+with CoAP state), \`limits.connectionsPerAddress\`, \`limits.connectionsPerDevice\`, \`limits.exchangesPerDevice\`,
+\`limits.certificateBytes\`, \`limits.certificateChain\`, \`limits.targetBytes\`, and \`limits.inspectedBodyBytes\` for bodies and
+answers alike (blocks are held in memory, so there is no streaming). A reload takes over those for devices, exchanges and
+targets; the others wait for the next start. The rest are the libraries' own; \`src/dtls/\` and \`src/coap/\`
+say what each is for:
+
+| Library | Bound | Default |
+| --- | --- | --- |
+${bounds('DTLS', DTLS_LIMITS, ['maxAssociations', 'maxAssociationsPerHost', 'maxChainLength'])}
+${bounds('CoAP', COAP_LIMITS, ['maxRequestBodyBytes', 'maxPeers'])}
+
 Source: \`src/config/definitions.ts\`.
 `;
+}
+
+/** Rows of a library's limits, without those that the gateway sets. */
+function bounds(library: string, limits: object, set: readonly string[]): string {
+  return Object.entries(limits)
+    .filter(([name]) => !set.includes(name))
+    .map(([name, value]) => `| ${library} | \`${name}\` | ${value} |`)
+    .join('\n');
 }
 
 function errorsPage(): string {

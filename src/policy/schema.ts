@@ -50,8 +50,12 @@ export const INPUT_SCHEMA = {
               enum: ['certificate', 'psk', 'raw-key'],
               description: 'What was proven: possession of a certified key, a shared key or a bare key.',
             },
-            issuer: text('Distinguished name of the issuer (RFC 4514).'),
-            serial: text('Certificate serial number, uppercase hex. A string, because serials exceed 2^53.'),
+            issuer: text(
+              'Distinguished name of the issuer (RFC 4514); `psk` or `raw-key` for a device without a certificate.',
+            ),
+            serial: text(
+              'Certificate serial number, uppercase hex; without a certificate the beginning of the key. A string, because serials exceed 2^53.',
+            ),
             not_after: text('End of validity, RFC 3339 in UTC.'),
           },
         },
