@@ -74,7 +74,7 @@ function reasonToRefuse(
 }
 
 function percent(share: number): string {
-  return `${(share * 100).toFixed(0)} %`;
+  return `${(share * 100).toFixed(1)} %`;
 }
 
 function ascending(values: readonly number[]): readonly number[] {
