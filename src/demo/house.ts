@@ -10,8 +10,10 @@ import { initialise } from '../cli/init.ts';
 import { CONFIGURATION_FILE, loadConfiguration } from '../config/load.ts';
 import { Fault } from '../faults/fault.ts';
 import { Authority } from '../identity/ca/authority.ts';
+import { fingerprintOf, makePsk, writePsk } from '../identity/psk.ts';
 import { type CloudMessage, CloudStandIn } from './cloud.ts';
 import { SimulatedDevice } from './device.ts';
+import { SmallDevice } from './small-device.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../launch.mjs', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -24,6 +26,10 @@ export interface House {
   /** From starting the gateway's process until it answered that it is ready. */
   readonly readyMs: number;
   readonly devices: Readonly<Record<'thermo-1' | 'thermo-2' | 'greedy-9' | 'camera-2', SimulatedDevice>>;
+  /** Speaks CoAP, and is known by a pre-shared key. */
+  readonly probe: SmallDevice;
+  /** Says to be the probe, and does not have its key. */
+  readonly pretender: SmallDevice;
   /** A certificate that nobody here issued, and one of ours that nobody registered. */
   readonly thieves: Readonly<Record<'foreign' | 'unregistered', SimulatedDevice>>;
   /** Ends the gateway (SIGTERM, and waits) and the cloud; the folder stays for a last look. */
@@ -59,6 +65,8 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
 
     const certificates = new Map<string, { certificatePem: string; keyPem: string; authorityPem: string }>();
     const { settings } = loadConfiguration(gateway);
+    const psk = makePsk('probe-7');
+    writePsk(gateway, 'probe-7', psk);
     await withDevices(settings, async ({ operations }) => {
       for (const [id, segment] of Object.entries({
         'thermo-1': 'sensors',
@@ -74,6 +82,8 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
           authorityPem: authority.certificate,
         });
       }
+      const known = { identity: psk.identity, fingerprint: fingerprintOf(psk.key) };
+      await operations['device-add']({ id: 'probe-7', segment: 'sensors', psk: known, labels: {} });
     });
     const unregistered = await authority.issueDevice('thermo-3');
     const elsewhere = await Authority.create(join(directory, 'elsewhere'), 'Somebody Else');
@@ -82,7 +92,7 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
     const started = performance.now();
     const child = startGateway(gateway);
     closers.push(() => stopGateway(child.process));
-    const https = await ready(gateway, child);
+    const { https, coaps } = await ready(gateway, child);
     const readyMs = Math.round(performance.now() - started);
 
     const port = Number(https.split(':').at(-1));
@@ -101,15 +111,20 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
       'camera-2': registered('camera-2'),
     };
     const thieves = { foreign: device('unknown', foreign), unregistered: device('thermo-3', unregistered) };
+    const coapsPort = Number(coaps.split(':').at(-1));
+    const probe = new SmallDevice('probe-7', psk, coapsPort);
+    const pretender = new SmallDevice('probe-7', makePsk('probe-7'), coapsPort);
     return {
       directory: gateway,
       https,
+      probe,
+      pretender,
       cloud,
       readyMs,
       devices,
       thieves,
       stop: async () => {
-        for (const one of [...Object.values(devices), ...Object.values(thieves)]) one.close();
+        for (const one of [...Object.values(devices), ...Object.values(thieves), probe, pretender]) one.close();
         await stopGateway(child.process);
         await cloud.close();
       },
@@ -146,11 +161,12 @@ function startGateway(directory: string): Started {
   return { process: child, log: () => Buffer.concat(chunks).toString('utf8') };
 }
 
-async function ready(directory: string, child: Started): Promise<string> {
+async function ready(directory: string, child: Started): Promise<{ https: string; coaps: string }> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (performance.now() < deadline && child.process.exitCode === null) {
     const status = await ask(directory, 'status').catch(() => undefined);
-    if (status?.ready && status.listen.https) return status.listen.https;
+    const { https, coaps } = status?.listen ?? {};
+    if (status?.ready && https !== undefined && coaps !== undefined) return { https, coaps };
     await new Promise((later) => setTimeout(later, 15));
   }
   throw new Fault('SP_GATEWAY_NOT_RUNNING', `The gateway did not become ready:\n${child.log().slice(-2_000)}`);
@@ -170,6 +186,7 @@ function configurationFor(cloud: string): string {
 
 listen:
   https: 127.0.0.1:0
+  coaps: 127.0.0.1:0
 
 upstreams:
   cloud:

@@ -113,6 +113,13 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** A device, whatever it speaks. */
+type Sender = Pick<SimulatedDevice, 'id' | 'send'> & { readonly over?: string };
+
+function actionOf({ over }: Sender, verb: string, path: string): string {
+  return over === undefined ? `${verb} ${path}` : `${verb} ${path} (${over})`;
+}
+
 class Story {
   readonly #house: House;
   readonly #received: CloudMessage[];
@@ -131,7 +138,7 @@ class Story {
   }
 
   async round(round: number): Promise<void> {
-    const { devices, thieves } = this.#house;
+    const { devices, thieves, probe, pretender } = this.#house;
     await this.#passes(
       devices['thermo-1'],
       'POST',
@@ -144,7 +151,9 @@ class Story {
       '/v1/telemetry',
       '{"serial":"SN-2","humidity":40,"location":{"lat":52.51627,"lon":13.37770}}',
     );
+    await this.#passes(probe, 'POST', '/v1/telemetry', '{"serial":"SN-1","temperature":4.5,"owner":"Ada Lovelace"}');
     await this.#passes(devices['thermo-1'], 'GET', '/v1/devices/thermo-1/config');
+    await this.#refused(probe, 'GET', '/admin', undefined, 'no-route');
     await this.#refused(devices['greedy-9'], 'GET', '/admin', undefined, 'no-route');
     await this.#refused(devices['greedy-9'], 'GET', '/v1/devices/thermo-1/config', undefined, 'no-route');
     await this.#refused(
@@ -156,6 +165,7 @@ class Story {
     );
     await this.#turnedAway(thieves.foreign);
     await this.#turnedAway(thieves.unregistered);
+    await this.#turnedAway(pretender, 'DTLS handshake', 'wrong pre-shared key');
     await this.#film(round);
     if (round === 2) await this.#disable(devices['thermo-2']);
   }
@@ -169,8 +179,8 @@ class Story {
     }
   }
 
-  async #passes(device: SimulatedDevice, verb: string, path: string, body?: string): Promise<void> {
-    const action = `${verb} ${path}`;
+  async #passes(device: Sender, verb: string, path: string, body?: string): Promise<void> {
+    const action = actionOf(device, verb, path);
     this.#received.length = 0;
     const answer = await device.send(verb, path, body);
     const arrived = this.#take();
@@ -180,14 +190,8 @@ class Story {
     this.#tell({ event: 'permitted', device: device.id, action, sent: body ?? '', received: arrived[0]?.body ?? '' });
   }
 
-  async #refused(
-    device: SimulatedDevice,
-    verb: string,
-    path: string,
-    body: string | undefined,
-    reason: string,
-  ): Promise<void> {
-    const action = `${verb} ${path}`;
+  async #refused(device: Sender, verb: string, path: string, body: string | undefined, reason: string): Promise<void> {
+    const action = actionOf(device, verb, path);
     const answer = await device.send(verb, path, body);
     const arrived = this.#take();
     if (answer.reason !== reason || arrived.length !== 0)
@@ -202,13 +206,13 @@ class Story {
     });
   }
 
-  async #turnedAway(thief: SimulatedDevice): Promise<void> {
+  async #turnedAway(thief: Sender, action = 'TLS handshake', reason = 'unknown-identity'): Promise<void> {
     const answer = await thief.send('POST', '/v1/telemetry', '{"temperature":99}');
     const arrived = this.#take();
     if (answer.status !== 0 || arrived.length !== 0)
-      return this.#unexpected(thief.id, 'TLS handshake', 'no connection', answer, arrived.length);
+      return this.#unexpected(thief.id, action, 'no connection', answer, arrived.length);
     this.denied += 1;
-    this.#tell({ event: 'denied', device: thief.id, action: 'TLS handshake', reason: 'unknown-identity' });
+    this.#tell({ event: 'denied', device: thief.id, action, reason });
   }
 
   async #film(round: number): Promise<void> {
