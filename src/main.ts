@@ -1,22 +1,31 @@
 /** Command line entry: registers the commands, parses, and turns usage errors into exit code 2. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { registerAudit } from './cli/audit.ts';
-import { registerCa } from './cli/ca.ts';
 import { EXIT } from './cli/command.ts';
-import { registerConfig } from './cli/config.ts';
-import { registerDemo } from './cli/demo.ts';
-import { registerDevice } from './cli/device.ts';
-import { registerDoctor } from './cli/doctor.ts';
-import { registerExplain } from './cli/explain.ts';
-import { registerInit } from './cli/init.ts';
-import { registerKeys } from './cli/keys.ts';
-import { registerPolicy } from './cli/policy.ts';
-import { registerRun } from './cli/run.ts';
-import { registerStatus } from './cli/status.ts';
 
-/** The whole command line. docs.test.ts builds it too, to hold docs/cli.md to what --help says. */
-export function program(): Command {
+type Register = (root: Command) => void;
+
+/** In the order of --help. Loaded when named: a gateway that runs need not hold what makes certificates. */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  init: async () => (await import('./cli/init.ts')).registerInit,
+  run: async () => (await import('./cli/run.ts')).registerRun,
+  demo: async () => (await import('./cli/demo.ts')).registerDemo,
+  device: async () => (await import('./cli/device.ts')).registerDevice,
+  ca: async () => (await import('./cli/ca.ts')).registerCa,
+  keys: async () => (await import('./cli/keys.ts')).registerKeys,
+  explain: async () => (await import('./cli/explain.ts')).registerExplain,
+  policy: async () => (await import('./cli/policy.ts')).registerPolicy,
+  config: async () => (await import('./cli/config.ts')).registerConfig,
+  audit: async () => (await import('./cli/audit.ts')).registerAudit,
+  status: async () => (await import('./cli/status.ts')).registerStatus,
+  doctor: async () => (await import('./cli/doctor.ts')).registerDoctor,
+};
+
+/**
+ * The command line, with the commands that these words may mean, or all of them. docs.test.ts builds it whole, to hold
+ * docs/cli.md to what --help says.
+ */
+export async function program(words: readonly string[] = []): Promise<Command> {
   const root = new Command('sallyport')
     .description('The zero-trust gateway for devices.')
     .version(version(), '-V, --version', 'print the version')
@@ -36,22 +45,10 @@ First device in five minutes:
 
 Exit codes: 0 yes, 1 no, 2 usage or configuration, 3 gateway not reachable.`,
     );
-  for (const register of [
-    registerInit,
-    registerRun,
-    registerDemo,
-    registerDevice,
-    registerCa,
-    registerKeys,
-    registerExplain,
-    registerPolicy,
-    registerConfig,
-    registerAudit,
-    registerStatus,
-    registerDoctor,
-  ]) {
-    register(root);
-  }
+  // A folder may be called like a command: then both are there, and it is the parser that says which is which.
+  const named = Object.keys(COMMANDS).filter((name) => words.includes(name));
+  const wanted = named.length > 0 && !words.includes('help') ? named : Object.keys(COMMANDS);
+  for (const name of wanted) (await (COMMANDS[name] as () => Promise<Register>)())(root);
   inherit(root);
   return root;
 }
@@ -79,8 +76,12 @@ function version(): string {
 if (import.meta.main) {
   // Whatever any command creates is for its owner alone.
   process.umask(0o077);
+  // `sallyport --help | head`: who has read enough is not an error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   try {
-    await program().parseAsync();
+    await (await program(process.argv.slice(2))).parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? EXIT.yes : EXIT.usage;

@@ -19,8 +19,10 @@ const pages = tracked.filter((path) => path.endsWith('.md'));
 const sources = tracked.filter((path) => /^src\/.*\.(?:ts|mjs)$/.test(path));
 const text = (path: string) => readFileSync(join(root, path), 'utf8');
 
+const generated = await generatedPages();
+
 describe('generated pages', () => {
-  it.each([...generatedPages()])('docs/%s is what `npm run docs` writes', (name, content) => {
+  it.each([...generated])('docs/%s is what `npm run docs` writes', (name, content) => {
     expect(text(`docs/${name}`)).toBe(content);
   });
 });

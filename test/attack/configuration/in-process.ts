@@ -25,7 +25,7 @@ export async function inProcess(...words: readonly string[]): Promise<Ended> {
   const before = process.cpuUsage();
   process.exitCode = undefined;
   try {
-    await program().parseAsync(['node', 'sallyport', ...words]);
+    await (await program(words)).parseAsync(['node', 'sallyport', ...words]);
     const { user, system } = process.cpuUsage(before);
     return { code: Number(process.exitCode ?? 0), ...out, cpuMs: (user + system) / 1_000 };
   } finally {
