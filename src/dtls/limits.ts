@@ -33,7 +33,7 @@ export interface DtlsLimits {
   /** Records with the new keys that fail before Finished until the handshake is given up as wrong key. */
   readonly maxBadFinishedRecords: number;
 
-  /** Reassembly: one message, all messages under way, how many, how far ahead of the next one. */
+  /** Reassembly: one message, all messages under way, how many later than the next one, how far ahead. */
   readonly maxHandshakeMessageBytes: number;
   readonly maxReassemblyBytes: number;
   readonly maxReassemblyMessages: number;

@@ -125,9 +125,10 @@ export interface ServerOptions extends SecureOptions {
   readonly pskIdentityHint?: string;
   /** Credential by server name; undefined refuses the name (unrecognized_name) unless `cert`/`key` are given as default. */
   readonly sni?: (servername: string) => Awaitable<CredentialSource | undefined>;
-  /** Ask for a client certificate (default: when verifyPeer or verifyRawPublicKey is given), and insist on it (default true). */
+  /** Ask for a client certificate. Default: when verifyPeer or verifyRawPublicKey is given. */
   readonly requestCert?: boolean;
-  readonly rejectUnauthorized?: boolean;
+  /** A client that sends none is let in as nobody. One that is sent is verified either way. Default false. */
+  readonly clientCertificateOptional?: boolean;
   /** Shared by all workers so that a ticket or a cookie of one is good at another: at least 32 random bytes each. */
   readonly ticketSecret?: Uint8Array;
   readonly cookieSecret?: Uint8Array;

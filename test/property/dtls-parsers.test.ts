@@ -92,6 +92,15 @@ describe('reassembly', () => {
     );
   });
 
+  it('keeps a whole flight of five messages that comes in reverse', () => {
+    const reassembly = new Reassembly(DEFAULT_LIMITS);
+    for (let messageSeq = 5; messageSeq >= 1; messageSeq--) {
+      const fragment = { type: 11, length: 100, messageSeq, offset: 0, body: new Uint8Array(100) };
+      expect(reassembly.add(fragment, 0, 1)).toBe(undefined);
+    }
+    for (let messageSeq = 1; messageSeq <= 5; messageSeq++) expect(reassembly.take(messageSeq)?.body).toHaveLength(100);
+  });
+
   it('keeps to its bounds under any flood', () => {
     const fragment = fc.record({
       type: fc.constantFrom(1, 11, 16),

@@ -39,6 +39,8 @@ export function onClientHello(core: Core, record: RawRecord, address: PeerAddres
 
   const trusted = server.options.dangerouslySkipCookie === true || cookies.isGood(hello, address, core.nowMs);
   if (!trusted) {
+    // A copy of the first hello that was late: its sender is past it, and some clients stumble over a second answer.
+    if (isUnderway(core, hello, address)) return core.drop('hello-repeated');
     if (hello.cookie.length > 0) core.drop('cookie-wrong');
     const cookie = cookies.make(hello, address, core.nowMs);
     // RFC 6347 4.2.1: version 1.0 in the message and the record, sequence numbers those of the hello.
@@ -54,6 +56,15 @@ export function onClientHello(core: Core, record: RawRecord, address: PeerAddres
     return core.send(reply, address);
   }
   beginHandshake(core, hello, body, fragment.messageSeq, record.sequence, address);
+}
+
+/** Whether this address has a handshake or an association that began with the same random. */
+function isUnderway(core: Core, hello: ClientHello, address: PeerAddress): boolean {
+  const key = addressKey(address);
+  const pending = core.table.pending.get(key)?.handshake;
+  if (pending !== undefined && equalBytes(pending.clientRandom, hello.random)) return true;
+  const open = core.table.open.get(key);
+  return open !== undefined && equalBytes(core.slab.view(open.slot, 'clientRandom'), hello.random);
 }
 
 function beginHandshake(

@@ -42,9 +42,10 @@ export class Reassembly {
     if (fragment.length > this.#limits.maxHandshakeMessageBytes) return 'message-too-long';
     let partial = this.#partials.get(fragment.messageSeq);
     if (partial === undefined) {
-      // The next message always finds room, or a flood of later ones would hold up the handshake.
+      // The next message always finds room, or a flood of later ones would hold up the handshake; and it has a place of its own,
+      // or its arrival would cost one of a whole flight that only waits for it.
       if (fragment.messageSeq === next) this.#makeRoom(fragment.length);
-      if (this.#partials.size >= this.#limits.maxReassemblyMessages) return 'reassembly-full';
+      else if (this.#later(next) >= this.#limits.maxReassemblyMessages) return 'reassembly-full';
       if (this.#bytes + fragment.length > this.#limits.maxReassemblyBytes) return 'reassembly-full';
       partial = {
         type: fragment.type,
@@ -87,11 +88,14 @@ export class Reassembly {
     this.#bytes = 0;
   }
 
+  #later(next: number): number {
+    return this.#partials.has(next) ? this.#partials.size - 1 : this.#partials.size;
+  }
+
   #makeRoom(length: number): void {
     const latestFirst = [...this.#partials.keys()].sort((a, b) => b - a);
     for (const seq of latestFirst) {
-      const fits = this.#bytes + length <= this.#limits.maxReassemblyBytes;
-      if (fits && this.#partials.size < this.#limits.maxReassemblyMessages) return;
+      if (this.#bytes + length <= this.#limits.maxReassemblyBytes) return;
       this.#forget(seq, this.#partials.get(seq) as Incomplete);
     }
   }
