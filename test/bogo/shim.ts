@@ -102,7 +102,7 @@ function serverOptions(flags: Flags): ServerOptions {
     ...own,
     dangerouslySkipCookie: true,
     requestCert,
-    rejectUnauthorized: flags.has('require-any-client-certificate'),
+    clientCertificateOptional: !flags.has('require-any-client-certificate'),
     verifyPeer: () => verdict(flags),
     isStillAllowed: () => true,
     limits: LIMITS,

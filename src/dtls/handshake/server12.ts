@@ -77,7 +77,8 @@ function onVerdict(handshake: Handshake, verdict: PeerVerdict): MaybeOutcome {
 
 function withoutCertificate(handshake: Handshake): MaybeOutcome {
   // RFC 5246 7.4.6: the server decides; fail closed unless the caller said otherwise.
-  if ((handshake.server as ServerSettings).options.clientCertificateOptional !== true) return { fail: 'certificate-missing' };
+  if ((handshake.server as ServerSettings).options.clientCertificateOptional !== true)
+    return { fail: 'certificate-missing' };
   handshake.proof = { waived: new Waived('certificate-not-required') };
   return { to: 'wait-client-key-exchange' };
 }
