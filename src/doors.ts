@@ -113,15 +113,17 @@ export class Doors {
   }
 
   #coapsAt(address: Address, tls: TlsMaterial): CoapsListener {
-    const { parts, gate } = this.#ports;
+    const { parts, gate, crew } = this.#ports;
     const { metrics } = parts;
+    const { limits } = this.#ports.settings();
     this.#useTrust(tls);
     for (const reason of DTLS_DROPS) metrics.dtlsDrops.declare(reason);
     for (const reason of [...COAP_DROPS, ...REFUSAL_REASONS]) metrics.coapRefusals.declare(reason);
     return new CoapsListener({
       address,
       credential: tls,
-      limits: this.#ports.settings().limits,
+      // The settings have this worker's share of what is divided, and nobody shares here.
+      limits: { ...limits, connections: limits.connections * crew.of },
       passage: passageOf(parts, gate),
       identity: this.#identity(),
       linksFor: (peer) => this.#linksFor(peer),

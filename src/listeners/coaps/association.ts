@@ -35,7 +35,8 @@ const ENDS: Partial<Readonly<Record<CloseReason, DropReason>>> = {
 export class CoapsAssociation implements Session {
   readonly protocol = 'coaps';
   readonly dtls: DtlsSession;
-  readonly running = new Set<Departure>();
+  /** Made when something runs: most associations rest most of the time. */
+  #running: Set<Departure> | undefined;
   readonly #ports: AssociationPorts;
   #peer: Peer;
   #closed = false;
@@ -56,8 +57,24 @@ export class CoapsAssociation implements Session {
     return this.#peer;
   }
 
-  get open(): boolean {
-    return !this.#closed;
+  /** Exchanges under way. */
+  get running(): number {
+    return this.#running?.size ?? 0;
+  }
+
+  /** An exchange begins; it is told when the device leaves, perhaps at once. */
+  begin(departure: Departure): void {
+    if (this.#closed) {
+      departure.abort();
+      return;
+    }
+    this.#running ??= new Set();
+    this.#running.add(departure);
+  }
+
+  end(departure: Departure): void {
+    this.#running?.delete(departure);
+    if (this.#running?.size === 0) this.#running = undefined;
   }
 
   /** Registers it as a live session, so that a revocation closes it: perhaps at once. */
@@ -88,8 +105,9 @@ export class CoapsAssociation implements Session {
     if (this.#left) return;
     this.#left = true;
     this.#signOff();
-    for (const departure of this.running) departure.abort();
-    this.running.clear();
+    const running = this.#running ?? [];
+    this.#running = undefined;
+    for (const departure of running) departure.abort();
     this.#ports.left(this);
   }
 }

@@ -70,9 +70,7 @@ async function passed(
   signal: Departure,
   { passage, exchanges, limits }: ExchangeContext,
 ): Promise<CoapResponse> {
-  const { running } = request.peer;
-  running.add(signal);
-  if (!request.peer.open) signal.abort();
+  request.peer.begin(signal);
   try {
     let outcome: Outcome;
     try {
@@ -82,7 +80,7 @@ async function passed(
     }
     return await coapAnswer(outcome, request.method, limits.inspectedBodyBytes);
   } finally {
-    running.delete(signal);
+    request.peer.end(signal);
     exchanges.give(arrival.peer.key);
   }
 }

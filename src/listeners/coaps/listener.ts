@@ -23,7 +23,7 @@ import type { Peer } from '../../exchange/peer.ts';
 import { Fault } from '../../faults/fault.ts';
 import { peerAddress } from '../https/peer-address.ts';
 import { Tally } from '../https/tally.ts';
-import { CoapsAssociation } from './association.ts';
+import { type AssociationPorts, CoapsAssociation } from './association.ts';
 import { CoapDoor } from './coap-door.ts';
 import { answerRequest, type ExchangeContext } from './exchanges.ts';
 import type { CoapsIdentity } from './identity-port.ts';
@@ -71,6 +71,7 @@ export class CoapsListener {
   readonly #devices = new Tally();
   readonly #associations = new Set<CoapsAssociation>();
   readonly #noise: NoiseMeter;
+  readonly #ends: AssociationPorts;
   #credential: Credential;
   #endpoint: DtlsEndpoint | undefined;
   #ticking: NodeJS.Timeout | undefined;
@@ -81,6 +82,7 @@ export class CoapsListener {
     const { name = 'coaps', passage, limits, linksFor, count } = options;
     this.#credential = options.credential;
     this.#noise = new NoiseMeter(passage, count);
+    this.#ends = { passage, revoke: (principal) => this.#revoke(principal), left: (one) => this.#left(one) };
     this.#context = { listener: name, passage, exchanges: new Tally(), linksFor, limits, draining: false };
     this.#coap = new CoapDoor({
       limits: { maxRequestBodyBytes: limits.inspectedBodyBytes, maxPeers: limits.connections },
@@ -269,11 +271,7 @@ export class CoapsListener {
       dtls.close();
       return;
     }
-    const association = new CoapsAssociation(dtls, peer, {
-      passage,
-      revoke: (principal) => this.#revoke(principal),
-      left: (one) => this.#left(one),
-    });
+    const association = new CoapsAssociation(dtls, peer, this.#ends);
     this.#associations.add(association);
     dtls.onmessage = (datagram) => this.#coap.receive(association, datagram);
     association.attend(); // may close it at once
@@ -291,7 +289,7 @@ export class CoapsListener {
   }
 
   #isBusy(): boolean {
-    for (const { running } of this.#associations) if (running.size > 0) return true;
+    for (const { running } of this.#associations) if (running > 0) return true;
     return false;
   }
 }
