@@ -168,7 +168,8 @@ export class RequestReader {
       // What can never become a line is refused without waiting for its end, for instance a TLS record inside TLS.
       for (let at = from; at < stop; at += 1)
         if (isStray(bytes, at, stop)) refuse('SP_HTTP_SYNTAX', 'control character');
-      this.#searched = stop;
+      // A CR at the very end is looked at again together with what follows it.
+      this.#searched = stop > this.#at && bytes[stop - 1] === CR ? stop - 1 : stop;
       return undefined;
     }
     if (end === this.#at || bytes[end - 1] !== CR)
