@@ -264,6 +264,34 @@ describe('hello and cookie', () => {
     expect(client.completePsk().some(({ kind }) => kind === 'open')).toBe(true);
   });
 
+  it('a late copy of the first hello is not answered a second time: OpenSSL’s client stumbles over it', () => {
+    const { pair, client } = half();
+    const copy = writeFragment(clientHello, 0, client.hello());
+    expect(client.record(ContentType.handshake, copy)).toEqual([]);
+    client.completePsk();
+    expect(client.record(ContentType.handshake, copy)).toEqual([]);
+    expect(drops(pair.server, 'hello-repeated')).toBe(2);
+    // A client that began anew has another random, and is answered.
+    client.random.fill(8);
+    expect(client.record(ContentType.handshake, writeFragment(clientHello, 0, client.hello()))).toHaveLength(1);
+  });
+
+  it('version 1.0, and one of no DTLS at all: protocol_version, after the cookie', () => {
+    for (const version of [0xfeff, 0x0303, 0x0100]) {
+      const pair = new Pair({ ...pskServer, limits: wide });
+      const client = new ScriptedClient(pair.server);
+      const hello = (cookie?: Uint8Array) => {
+        const body = Uint8Array.from(client.hello(cookie));
+        body.set([version >> 8, version & 255]);
+        return body;
+      };
+      client.message(clientHello, hello());
+      const cookie = (client.received.get(HandshakeType.helloVerifyRequest) as Uint8Array).subarray(3);
+      client.message(clientHello, hello(cookie));
+      expect(pair.server.stats.closes['protocol-version']).toBe(1);
+    }
+  });
+
   it('a replayed hello with its cookie begins nothing anew', () => {
     const pair = new Pair();
     const client = pair.connect();
