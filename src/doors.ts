@@ -22,7 +22,7 @@ import { HttpsListener } from './listeners/https/listener.ts';
 import type { TlsMaterial } from './listeners/https/tls-context.ts';
 import { WebSocketListener } from './listeners/websocket/listener.ts';
 import { shown } from './parts.ts';
-import { reachableLinks } from './policy/links.ts';
+import { isChannel, reachableLinks } from './policy/links.ts';
 import { listenerTls } from './provision.ts';
 import type { Crew } from './workers/crew.ts';
 
@@ -127,6 +127,7 @@ export class Doors {
       passage: passageOf(parts, gate),
       identity: this.#identity(),
       linksFor: (peer) => this.#linksFor(peer),
+      isObservable: (peer, path) => this.#isObservable(peer, path),
       count: (library, reason, count) => {
         if (library === 'dtls') metrics.dtlsDrops.addMany(count, reason);
         else metrics.coapRefusals.addMany(count, reason);
@@ -176,7 +177,13 @@ export class Doors {
     const device = this.#ports.parts.identifier.identify(peer);
     if (typeof device === 'string' || device.state !== 'active') return undefined;
     const segment = this.#ports.settings().segments.get(device.segment);
-    return segment === undefined ? [] : reachableLinks(segment, device.id).map((path) => ({ path }));
+    return segment === undefined ? [] : reachableLinks(segment, device.id);
+  }
+
+  #isObservable(peer: Peer, path: string): boolean {
+    const device = this.#ports.parts.identifier.identify(peer);
+    const segment = typeof device === 'string' ? undefined : this.#ports.settings().segments.get(device.segment);
+    return segment !== undefined && typeof device !== 'string' && isChannel(segment, path, device.id);
   }
 
   #useTls(tls: TlsMaterial): void {

@@ -114,7 +114,9 @@ export const privacyRule = z.strictObject({
 });
 
 export const route = z.strictObject({
-  allow: action.describe('Verb and path, e.g. `POST /v1/telemetry`, `WS /v1/frames/{device.id}`, `GET /files/**`.'),
+  allow: action.describe(
+    'Verb and path, e.g. `POST /v1/telemetry`, `WS /v1/frames/{device.id}`, `GET /files/**`. Over CoAP a `WS` route is observed.',
+  ),
   to: name.describe('The upstream.'),
   privacy: name
     .optional()

@@ -71,6 +71,7 @@ class CoapsDoor implements Door {
         generation: () => '',
       },
       linksFor: () => undefined,
+      isObservable: () => false,
       count: () => undefined,
     });
   }

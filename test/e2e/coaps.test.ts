@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { ask } from '../../src/admin/client.ts';
 import { Endpoint } from '../../src/coap/endpoint.ts';
 import { connect } from '../../src/dtls/endpoint.ts';
@@ -34,6 +35,7 @@ const sallyport = `${process.execPath} ${join(root, 'src', 'launch.mjs')} -C ${g
 const received: string[] = [];
 const reading = { serial: 'SN-7', temperature: 4.5, owner: 'Ada' };
 let cloud: Server;
+let sockets: WebSocketServer;
 let answerLate = 0;
 let gateway: ChildProcess | undefined;
 let said = '';
@@ -103,8 +105,8 @@ async function shakeHands(id: string, session?: DtlsSession['session']): Promise
   return dtls;
 }
 
-async function post(dtls: DtlsSession): Promise<string> {
-  const endpoint = new Endpoint<string>({
+function speaker(dtls: DtlsSession): Endpoint<string> {
+  const endpoint: Endpoint<string> = new Endpoint<string>({
     send: (_, bytes) => {
       dtls.send(bytes);
     },
@@ -112,6 +114,11 @@ async function post(dtls: DtlsSession): Promise<string> {
   });
   dtls.onmessage = (datagram) => endpoint.receive('gateway', datagram, performance.now());
   void dtls.closed.then(() => endpoint.close());
+  return endpoint;
+}
+
+async function post(dtls: DtlsSession): Promise<string> {
+  const endpoint = speaker(dtls);
   const payload = Buffer.from(JSON.stringify(reading));
   const { code } = await endpoint.request('gateway', { method: 'POST', pathSegments: ['v1', 'telemetry'], payload });
   return `${code >> 5}.${String(code & 31).padStart(2, '0')}`;
@@ -128,6 +135,7 @@ describe.skipIf(missing.length > 0)('a small device', () => {
       });
     }).listen(0, '127.0.0.1');
     await once(cloud, 'listening');
+    sockets = new WebSocketServer({ server: cloud });
     ports = { ...(await freePorts()), cloud: (cloud.address() as AddressInfo).port };
     const init = `${process.execPath} ${join(root, 'src', 'launch.mjs')} init ${gw} --host 127.0.0.1 --cloud http://127.0.0.1:${ports.cloud} --https-port ${ports.https} --coaps-port ${ports.coaps}`;
     expect(await type(init)).toMatchObject({ code: 0 });
@@ -155,6 +163,7 @@ describe.skipIf(missing.length > 0)('a small device', () => {
       gateway.kill('SIGTERM');
       await once(gateway, 'exit');
     }
+    for (const socket of sockets.clients) socket.terminate();
     cloud.close();
     cloud.closeAllConnections();
     rmSync(scratch, { recursive: true, force: true });
@@ -317,6 +326,58 @@ describe.skipIf(missing.length > 0)('a small device', () => {
     for (const path of ['/v1/telemetry', '/.well-known/core'])
       expect((await type(probe('get', path))).out).toMatch(/4\.03 device-quarantined/);
     await ask(gw, 'device-state', { id: 'probe-7', state: 'active' });
+  });
+
+  it('observes what its cloud sends down, each message an exchange, until its policy ends', async () => {
+    const file = join(gw, 'sallyport.yaml');
+    const before = readFileSync(file, 'utf8');
+    const route = '      commands: { allow: "WS /v1/commands/{device.id}", to: cloud, privacy: readings }\n';
+    writeFileSync(file, before.replace(/( +telemetry:.*\n)/, `$1${route}`));
+    await ask(gw, 'reload');
+    expect((await type(probe('get', '/.well-known/core'))).out.trim()).toBe(
+      '</v1/telemetry>,</v1/commands/probe-7>;obs',
+    );
+    expect((await type(probe('get', '/v1/commands/probe-8', '-s 1'))).out).toContain('4.03 no-route');
+
+    // A valve that is opened and closed; libcoap's client prints what it is told and then cancels.
+    const opened: string[] = [];
+    let gone = 0;
+    sockets.on('connection', (socket, { url }) => {
+      opened.push(url ?? '');
+      for (const [n, temperature] of [1, 2, 3].entries())
+        setTimeout(() => socket.send(JSON.stringify({ temperature })), 200 + 300 * n);
+      socket.on('close', () => {
+        gone += 1;
+      });
+    });
+    const { out } = await type(probe('get', '/v1/commands/probe-7', '-s 2'));
+    expect(out.trim()).toBe('{"temperature":1}{"temperature":2}{"temperature":3}');
+    await expect.poll(() => gone).toBe(1);
+
+    // Our own client hears the end of its permission, and the cloud sees it leave.
+    const dtls = await shakeHands('probe-7');
+    const endpoint = speaker(dtls);
+    const heard: string[] = [];
+    const ended = new Promise<string>((resolve) => {
+      void endpoint.observe(
+        'gateway',
+        { method: 'GET', pathSegments: ['v1', 'commands', 'probe-7'] },
+        {
+          notification: ({ payload }) => heard.push(Buffer.from(payload).toString()),
+          end: (reason, last) => resolve(`${reason} ${Buffer.from(last?.payload ?? []).toString()}`),
+        },
+      );
+    });
+    await expect.poll(() => heard).toHaveLength(3);
+    writeFileSync(file, before);
+    await ask(gw, 'reload');
+    expect(await ended).toMatch(/^error-response policy-denied /);
+    await expect.poll(() => gone).toBe(2);
+    expect(opened).toEqual(['/v1/commands/probe-7', '/v1/commands/probe-7']);
+    dtls.close();
+    const records = (await type(`cat ${gw}/ledger/*.jsonl | grep '"protocol":"coaps"' | grep '"direction":"toDevice"'`))
+      .out;
+    expect(records.trim().split('\n')).toHaveLength(6);
   });
 
   it('keeps its secret: it is in its own folder and in keys/, and nowhere else', async () => {

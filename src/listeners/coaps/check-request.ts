@@ -27,7 +27,7 @@ export function checkCoapRequest(request: CoapRequest<unknown>, maxTargetBytes: 
   // RFC 7252 section 5.8.1: a payload of a GET means nothing.
   const bodiless = request.payload.length === 0 || request.method === 'GET';
   const declared = mapped.headers.find(([name]) => name === 'content-type')?.[1];
-  const type = bodiless ? undefined : (declared ?? guessed(request.payload));
+  const type = bodiless ? undefined : (declared ?? guessedType(request.payload));
   const headers = mapped.headers.filter(([name]) => name !== 'content-type');
   return {
     verb: mapped.method,
@@ -54,7 +54,7 @@ function targetOf(target: string, maxBytes: number) {
  * RFC 7252 section 5.5.1: without Content-Format the format is indeterminate. Small devices often leave it out; what begins as
  * JSON does is taken for JSON, and then has to be JSON strictly. Anything else stays without a type.
  */
-function guessed(payload: Uint8Array): string | undefined {
+export function guessedType(payload: Uint8Array): string | undefined {
   for (const octet of payload) {
     if (octet === 0x20 || octet === 0x09 || octet === 0x0a || octet === 0x0d) continue;
     return octet === OBJECT || octet === ARRAY ? JSON_TYPE : undefined;

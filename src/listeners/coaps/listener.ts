@@ -45,6 +45,7 @@ export interface CoapsListenerOptions {
   readonly passage: Passage;
   readonly identity: CoapsIdentity;
   readonly linksFor: (peer: Peer) => readonly Link[] | undefined;
+  readonly isObservable: (peer: Peer, path: string) => boolean;
   /** Told what the two libraries dropped. */
   readonly count: CountNoise;
 }
@@ -79,11 +80,19 @@ export class CoapsListener {
 
   constructor(options: CoapsListenerOptions) {
     this.#options = options;
-    const { name = 'coaps', passage, limits, linksFor, count } = options;
+    const { name = 'coaps', passage, limits, linksFor, isObservable, count } = options;
     this.#credential = options.credential;
     this.#noise = new NoiseMeter(passage, count);
     this.#ends = { passage, revoke: (principal) => this.#revoke(principal), left: (one) => this.#left(one) };
-    this.#context = { listener: name, passage, exchanges: new Tally(), linksFor, limits, draining: false };
+    this.#context = {
+      listener: name,
+      passage,
+      exchanges: new Tally(),
+      linksFor,
+      isObservable,
+      limits,
+      draining: false,
+    };
     this.#coap = new CoapDoor({
       limits: { maxRequestBodyBytes: limits.inspectedBodyBytes, maxPeers: limits.connections },
       handle: (request) => answerRequest(request, this.#context),

@@ -45,6 +45,7 @@ async function open(house: House, psk: (identity: string) => PskFound | undefine
       generation: () => '',
     },
     linksFor: () => [],
+    isObservable: () => false,
     count: () => undefined,
   });
   await listener.listen();
