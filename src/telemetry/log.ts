@@ -1,7 +1,7 @@
 /**
- * The gateway's log: how an exchange ended, what was refused before it became one, what was dropped. Refusals are sampled,
- * because a flood of them must not become a flood of lines; the ledger and the metrics have every one. Neither path nor
- * query nor anything else that a device wrote freely is logged: the decision id leads to the record.
+ * The gateway's log: how an exchange ended, what was refused before it became one, what was dropped. All is sampled, because
+ * a flood must not become a flood of lines; the ledger and the metrics have every one. Neither path nor query nor anything
+ * else that a device wrote freely is logged: the decision id leads to the record.
  */
 import type { Arrival } from '../exchange/arrival.ts';
 import type { Dropped } from '../exchange/gate.ts';
@@ -16,6 +16,7 @@ import { Sampler } from './sampler.ts';
 const FIRST = 20;
 const INTERVAL_MS = 10_000;
 const MAX_KIND = 100;
+const PERMITTED = 'permitted';
 
 /** Whose key it is by the registry, and whose by the certificate, if it says so. */
 export interface Whose {
@@ -28,6 +29,10 @@ export class Log extends LineLog {
     first: FIRST,
     intervalMs: INTERVAL_MS,
     onSuppressed: (kind, suppressed) => {
+      if (kind === PERMITTED) {
+        this.info({ event: 'suppressed', kind, suppressed }, 'more were permitted; the ledger has each of them');
+        return;
+      }
       this.warn({ event: 'suppressed', kind, suppressed }, 'more of the same were not logged one by one');
     },
   });
@@ -37,8 +42,9 @@ export class Log extends LineLog {
     switch (outcome.kind) {
       case 'delivered': {
         const level: Level = quiet ? 'debug' : 'info';
-        if (!this.isEnabled(level)) return;
-        this.at(level, { ...facts(arrival, device), status: outcome.reply.reply.status }, 'permitted');
+        // Who wants to see each of them asks for debug; a line costs as much as a decision.
+        const wanted = this.isEnabled('debug') || (this.isEnabled(level) && this.#sampler.take(PERMITTED));
+        if (wanted) this.at(level, { ...facts(arrival, device), status: outcome.reply.reply.status }, PERMITTED);
         return;
       }
       case 'denied':

@@ -4,7 +4,7 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Arrival } from '../../../src/exchange/arrival.ts';
-import { Denied, Failed } from '../../../src/exchange/outcome.ts';
+import { type Delivered, Denied, Failed } from '../../../src/exchange/outcome.ts';
 import type { Peer } from '../../../src/exchange/peer.ts';
 import { Fault } from '../../../src/faults/fault.ts';
 import { LineLog } from '../../../src/telemetry/line-log.ts';
@@ -308,9 +308,9 @@ describe('the gateway’s log', () => {
   };
   const device = { id: 'thermo-1', segment: 'sensors', state: 'active', labels: { owner: CANARY }, key: 'ab' } as const;
 
-  function gatewayLog() {
+  function gatewayLog(level: 'debug' | 'info' = 'debug') {
     const lines: string[] = [];
-    const log = openLog('debug', { destination: { write: (line) => void lines.push(line) } });
+    const log = openLog(level, { destination: { write: (line) => void lines.push(line) } });
     return { log, read: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
   }
 
@@ -341,6 +341,29 @@ describe('the gateway’s log', () => {
       expect(read().at(-1)).toMatchObject({ event: 'suppressed', kind: 'drop handshake-failed', suppressed: 980 });
       log.drop('handshake-failed', { address: '10.0.0.9' });
       expect(read()).toHaveLength(23);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('shows the first of what was permitted and counts the rest, or shows each of them to who asks for debug', () => {
+    vi.useFakeTimers();
+    try {
+      const delivered = {
+        kind: 'delivered',
+        decision: arrival.id,
+        reply: { reply: { status: 200 } },
+      } as unknown as Delivered;
+      const info = gatewayLog('info');
+      const debug = gatewayLog('debug');
+      for (let count = 0; count < 100; count++) {
+        info.log.outcome(arrival, delivered, device);
+        debug.log.outcome(arrival, delivered, device);
+      }
+      expect(debug.read()).toHaveLength(100);
+      expect(info.read()).toHaveLength(20);
+      vi.advanceTimersByTime(10_000);
+      expect(info.read().at(-1)).toMatchObject({ level: 'info', kind: 'permitted', suppressed: 80 });
     } finally {
       vi.useRealTimers();
     }
