@@ -26,6 +26,19 @@ export interface CloudCertificates {
 
 const MAX_BODY_BYTES = 16 * 1_048_576;
 
+const COMMANDS = '/v1/commands/';
+const COMMAND_MS = 500;
+
+/** Opens and closes a valve until it hangs up. */
+function command(socket: WebSocket): void {
+  let open = false;
+  const timer = setInterval(() => {
+    open = !open;
+    socket.send(JSON.stringify({ valve: open ? 'open' : 'closed' }));
+  }, COMMAND_MS);
+  socket.on('close', () => clearInterval(timer));
+}
+
 export class CloudStandIn {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
@@ -70,6 +83,7 @@ export class CloudStandIn {
     this.#sockets = new WebSocketServer({ server: this.#server, maxPayload: MAX_BODY_BYTES, perMessageDeflate: false });
     this.#sockets.on('connection', (socket: WebSocket, request) => {
       let count = 0;
+      if (request.url?.startsWith(COMMANDS)) command(socket);
       socket.on('error', () => socket.terminate());
       socket.on('message', (data: Buffer) => {
         count += 1;

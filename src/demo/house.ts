@@ -28,6 +28,8 @@ export interface House {
   readonly devices: Readonly<Record<'thermo-1' | 'thermo-2' | 'greedy-9' | 'camera-2', SimulatedDevice>>;
   /** Speaks CoAP, and is known by a pre-shared key. */
   readonly probe: SmallDevice;
+  /** Speaks CoAP, and observes what it is to do. */
+  readonly valve: SmallDevice;
   /** Says to be the probe, and does not have its key. */
   readonly pretender: SmallDevice;
   /** A certificate that nobody here issued, and one of ours that nobody registered. */
@@ -65,8 +67,8 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
 
     const certificates = new Map<string, { certificatePem: string; keyPem: string; authorityPem: string }>();
     const { settings } = loadConfiguration(gateway);
-    const psk = makePsk('probe-7');
-    writePsk(gateway, 'probe-7', psk);
+    const keys = { 'probe-7': makePsk('probe-7'), 'valve-4': makePsk('valve-4') };
+    for (const [id, psk] of Object.entries(keys)) writePsk(gateway, id, psk);
     await withDevices(settings, async ({ operations }) => {
       for (const [id, segment] of Object.entries({
         'thermo-1': 'sensors',
@@ -82,8 +84,10 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
           authorityPem: authority.certificate,
         });
       }
-      const known = { identity: psk.identity, fingerprint: fingerprintOf(psk.key) };
-      await operations['device-add']({ id: 'probe-7', segment: 'sensors', psk: known, labels: {} });
+      for (const [id, { identity, key }] of Object.entries(keys)) {
+        const psk = { identity, fingerprint: fingerprintOf(key) };
+        await operations['device-add']({ id, segment: id === 'valve-4' ? 'valves' : 'sensors', psk, labels: {} });
+      }
     });
     const unregistered = await authority.issueDevice('thermo-3');
     const elsewhere = await Authority.create(join(directory, 'elsewhere'), 'Somebody Else');
@@ -112,19 +116,21 @@ export async function openHouse(onMessage: (message: CloudMessage) => void): Pro
     };
     const thieves = { foreign: device('unknown', foreign), unregistered: device('thermo-3', unregistered) };
     const coapsPort = Number(coaps.split(':').at(-1));
-    const probe = new SmallDevice('probe-7', psk, coapsPort);
+    const probe = new SmallDevice('probe-7', keys['probe-7'], coapsPort);
+    const valve = new SmallDevice('valve-4', keys['valve-4'], coapsPort);
     const pretender = new SmallDevice('probe-7', makePsk('probe-7'), coapsPort);
     return {
       directory: gateway,
       https,
       probe,
+      valve,
       pretender,
       cloud,
       readyMs,
       devices,
       thieves,
       stop: async () => {
-        for (const one of [...Object.values(devices), ...Object.values(thieves), probe, pretender]) one.close();
+        for (const one of [...Object.values(devices), ...Object.values(thieves), probe, valve, pretender]) one.close();
         await stopGateway(child.process);
         await cloud.close();
       },
@@ -199,6 +205,9 @@ segments:
     routes:
       telemetry: { allow: POST /v1/telemetry, to: cloud, privacy: readings, rate: 100/s }
       config: { allow: "GET /v1/devices/{device.id}/config", to: cloud }
+  valves:
+    routes:
+      commands: { allow: "WS /v1/commands/{device.id}", to: cloud, privacy: commands }
   cameras:
     routes:
       frames: { allow: "WS /v1/frames/{device.id}", to: cloud, privacy: frames }
@@ -208,6 +217,8 @@ privacy:
     keep: [temperature, humidity, time]
     pseudonymise: [serial]
     coarsen: { location: 0.1° }
+  commands:
+    keep: [valve]
   frames:
     keep: [frame, persons, received]
     pseudonymise: [camera]

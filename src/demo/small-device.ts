@@ -9,7 +9,7 @@ import type { DeviceAnswer } from './device.ts';
 const JSON_FORMAT = 50;
 const TIMEOUT_MS = 10_000;
 /** A device that was refused wants to know soon. */
-const LIMITS = { handshakeDeadlineMs: 3_000, unauthenticAlertGraceMs: 100 };
+const LIMITS = { handshakeDeadlineMs: 3_000, retransmitFirstMs: 200, unauthenticAlertGraceMs: 50 };
 
 export class SmallDevice {
   readonly id: string;
@@ -19,6 +19,8 @@ export class SmallDevice {
   readonly #coap: Endpoint<string>;
   #dtls: DtlsSession | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #observes = false;
+  #onTold: (text: string) => void = () => {};
 
   constructor(id: string, psk: { readonly identity: string; readonly key: string }, port: number) {
     this.id = id;
@@ -52,6 +54,33 @@ export class SmallDevice {
       return { status: (code >> 5) * 100 + (code & 0x1f), body: text, reason, decision };
     } catch (thrown) {
       return { status: 0, body: '', error: (thrown as Error).message };
+    }
+  }
+
+  /** What it is told next by whatever it observes at this path. Rejects when nothing comes in time. */
+  async told(path: string): Promise<string> {
+    await this.#open();
+    const next = Promise.withResolvers<string>();
+    const timer = setTimeout(() => next.reject(new Error('nothing came in time')), TIMEOUT_MS);
+    this.#onTold = (text) => next.resolve(text);
+    try {
+      if (!this.#observes) {
+        this.#observes = true;
+        await this.#coap.observe(
+          'gateway',
+          { method: 'GET', pathSegments: splitPath(path) ?? [] },
+          {
+            notification: ({ payload }) => this.#onTold(Buffer.from(payload).toString('utf8')),
+            end: (_, last) => {
+              this.#observes = false;
+              next.reject(new Error(`the observation ended: ${Buffer.from(last?.payload ?? []).toString('utf8')}`));
+            },
+          },
+        );
+      }
+      return await next.promise;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

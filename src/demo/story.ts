@@ -9,6 +9,7 @@ import { verifyLedger } from '../ledger/verify.ts';
 import type { CloudMessage } from './cloud.ts';
 import type { DeviceAnswer, SimulatedDevice } from './device.ts';
 import { type House, openHouse } from './house.ts';
+import type { SmallDevice } from './small-device.ts';
 
 /** Values that must never leave the passage, in the clear. */
 const SECRETS = ['SN-1', 'SN-2', 'Ada Lovelace', 'CAM-77', '52.51627', 'hunter2'];
@@ -138,7 +139,7 @@ class Story {
   }
 
   async round(round: number): Promise<void> {
-    const { devices, thieves, probe, pretender } = this.#house;
+    const { devices, thieves, probe, valve, pretender } = this.#house;
     await this.#passes(
       devices['thermo-1'],
       'POST',
@@ -166,6 +167,7 @@ class Story {
     await this.#turnedAway(thieves.foreign);
     await this.#turnedAway(thieves.unregistered);
     await this.#turnedAway(pretender, 'DTLS handshake', 'wrong pre-shared key');
+    await this.#obeys(valve);
     await this.#film(round);
     if (round === 2) await this.#disable(devices['thermo-2']);
   }
@@ -213,6 +215,20 @@ class Story {
       return this.#unexpected(thief.id, action, 'no connection', answer, arrived.length);
     this.denied += 1;
     this.#tell({ event: 'denied', device: thief.id, action, reason });
+  }
+
+  /** An actuator hears from the cloud what it is to do. */
+  async #obeys(valve: SmallDevice): Promise<void> {
+    const action = `observes /v1/commands/${valve.id} (CoAP)`;
+    try {
+      const heard = await valve.told(`/v1/commands/${valve.id}`);
+      if (!/^\{"valve":"(?:open|closed)"\}$/.test(heard))
+        return this.#unexpected(valve.id, action, 'a command', { status: 0, body: heard }, 0);
+      this.permitted += 1;
+      this.#tell({ event: 'permitted', device: valve.id, action, sent: '', received: '' });
+    } catch (thrown) {
+      this.#unexpected(valve.id, action, 'a command', { status: 0, body: '', error: (thrown as Error).message }, 0);
+    }
   }
 
   async #film(round: number): Promise<void> {
