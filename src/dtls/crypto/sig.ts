@@ -104,7 +104,6 @@ function readPrivateKey(source: string | Uint8Array): KeyObject | undefined {
 /** A peer's public key. */
 export class PeerKey {
   readonly kind: KeyKind;
-  readonly subjectPublicKeyInfo: Uint8Array;
   readonly #key: KeyObject;
   readonly #schemes: readonly number[];
 
@@ -112,7 +111,6 @@ export class PeerKey {
     this.#key = key;
     this.kind = kind;
     this.#schemes = schemes;
-    this.subjectPublicKeyInfo = key.export({ type: 'spki', format: 'der' });
   }
 
   /** From the DER of a certificate; undefined when it cannot be read or the key is of a kind we refuse. */
