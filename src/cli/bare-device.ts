@@ -63,7 +63,7 @@ function pskDevice(settings: Settings, id: string, identity: string): BareDevice
           },
           answer: (view) => {
             const line = `coap-client-openssl -m post -u ${pskIdentityOf(view.names) ?? id} -k "$(cat ${here(join(folder, 'psk.txt'))})" ${trial(settings)}`;
-            return told(view, reached.live, { folder, files: '{psk.json,psk.txt}', coap: line });
+            return told(settings, view, reached.live, { folder, files: '{psk.json,psk.txt}', coap: line });
           },
         },
       );
@@ -90,7 +90,7 @@ function rawKeyDevice(settings: Settings, id: string): BareDevice {
           answer: (view) => {
             // The gateway shows its certificate, unless the device insists on a raw key from its side too.
             const line = `coap-client-gnutls -m post -M ${here(join(folder, 'key.pem'))} -C ${here(join(folder, 'ca.pem'))} ${trial(settings)}`;
-            return told(view, reached.live, { folder, files: '{key.pem,public.pem,ca.pem}', coap: line });
+            return told(settings, view, reached.live, { folder, files: '{key.pem,public.pem,ca.pem}', coap: line });
           },
         },
       );
@@ -109,7 +109,7 @@ function importedKey(settings: Settings, file: string): BareDevice {
           before: () => undefined,
           undo: () => undefined,
           answer: (view) =>
-            told(view, reached.live, {
+            told(settings, view, reached.live, {
               coap: `coap-client-gnutls -m post -M KEY.pem -C ${here(authorityPaths(settings.directory).certificate)} ${trial(settings)}`,
             }),
         },
@@ -138,14 +138,21 @@ async function registered(
 }
 
 function told(
+  { listen }: Settings,
   view: DeviceView,
   live: boolean,
   { folder, files, coap }: { readonly folder?: string; readonly files?: string; readonly coap: string },
 ): Answer {
+  const listens = listen.coaps !== undefined;
   const lines = [
     `${paint('green', '✓')} ${view.id} in segment ${view.segment}, ${view.method === 'psk' ? 'pre-shared key' : 'raw public key'} ${view.key.slice(0, 16)}…${effect(live)}`,
     ...(folder === undefined ? [] : [`  files: ${here(folder)}/${files}, readable by you alone`]),
     `  try it:\n  ${coap}`,
+    ...(listens
+      ? []
+      : [
+          `  ${paint('yellow', '!')} nothing listens for it yet: add \`coaps: 0.0.0.0:5684\` under listen, and start anew`,
+        ]),
   ];
   return { json: { ...view, live, ...(folder !== undefined && { folder }), coap }, text: lines.join('\n') };
 }

@@ -1,11 +1,14 @@
 /** `sallyport doctor`: everything that can be wrong with a gateway's folder and its surroundings, and the command that mends it. */
+
+import { lookup } from 'node:dns/promises';
 import { lstatSync, readdirSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ask } from '../admin/client.ts';
 import { ConfigurationError } from '../config/load.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Address, Settings } from '../config/settings.ts';
+import { UdpSocket } from '../dtls/net/udp.ts';
 import { Fault } from '../faults/fault.ts';
 import { tailAll } from '../ledger/streams.ts';
 import { provision } from '../provision.ts';
@@ -14,7 +17,14 @@ import { ledgerFolder } from './audit.ts';
 import { ageOfCertificates } from './certificates.ts';
 import { answering, EXIT } from './command.ts';
 import { paint, relativeTime, withProgress } from './terminal.ts';
-import { devicesInUse, endingCertificates, strandedDevices, unusedRego } from './worries.ts';
+import {
+  devicesInUse,
+  endingCertificates,
+  speechlessDevices,
+  strandedDevices,
+  unusableKeys,
+  unusedRego,
+} from './worries.ts';
 
 export interface Finding {
   readonly check:
@@ -148,17 +158,29 @@ async function ports(settings: Settings, running: boolean): Promise<Finding[]> {
       findings.push({ check: 'ports', level: 'ok', text: `${where} is the gateway’s` });
       continue;
     }
-    const code = await bindError(address.host, address.port);
+    const udp = name === 'coaps';
+    const code = await (udp ? udpError(address) : bindError(address.host, address.port));
     if (code === undefined) findings.push({ check: 'ports', level: 'ok', text: `${where} is free` });
     else {
       const remedy =
         code === 'EACCES'
           ? 'choose a port above 1023, or allow it: setcap cap_net_bind_service=+ep $(which node)'
-          : `choose another port in sallyport.yaml, or find who has it: ss -ltnp sport = :${address.port}`;
+          : `choose another port in sallyport.yaml, or find who has it: ss -l${udp ? 'u' : 't'}np sport = :${address.port}`;
       findings.push({ check: 'ports', level: 'problem', text: `${where} cannot be used: ${code}`, remedy });
     }
   }
   return findings;
+}
+
+async function udpError({ host, port }: Address): Promise<string | undefined> {
+  try {
+    const { address } = await lookup(host);
+    await (await UdpSocket.bind({ host: address, port })).close();
+    return undefined;
+  } catch (thrown) {
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    return code ?? message;
+  }
 }
 
 function bindError(host: string, port: number): Promise<string | undefined> {
@@ -221,7 +243,12 @@ function certificates(directory: string): Finding[] {
 async function devices(settings: Settings): Promise<Finding[]> {
   try {
     const inUse = await devicesInUse(settings);
-    const worries = [...strandedDevices(settings, inUse), ...endingCertificates(inUse, Date.now())];
+    const worries = [
+      ...strandedDevices(settings, inUse),
+      ...endingCertificates(inUse, Date.now()),
+      ...speechlessDevices(settings, inUse),
+      ...unusableKeys(settings, inUse),
+    ];
     if (worries.length === 0) {
       const text = `${inUse.length} in use, each in a segment that is configured, none with a certificate that ends within ${WARN_DAYS} days`;
       return [{ check: 'devices', level: 'ok', text }];

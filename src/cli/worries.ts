@@ -3,6 +3,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeviceView } from '../admin/operations.ts';
 import type { Settings } from '../config/settings.ts';
+import { Fault } from '../faults/fault.ts';
+import { readPsk } from '../identity/psk.ts';
 import { registryFile, withDevices } from './devices.ts';
 import { relativeTime } from './terminal.ts';
 
@@ -39,6 +41,34 @@ export function strandedDevices({ segments }: Settings, devices: readonly Device
     remedy: `sallyport device set ${stranded[0]?.id ?? 'NAME'} --segment ${known}, or put the segment back`,
     grave: true,
   }));
+}
+
+/** Devices without a certificate, while nobody listens for CoAP. */
+export function speechlessDevices({ listen }: Settings, devices: readonly DeviceView[]): Worry[] {
+  const bare = devices.filter(({ method }) => method !== 'certificate');
+  if (listen.coaps || bare.length === 0) return [];
+  const text = `${named(bare)}: has no certificate and can come over CoAP alone, for which nothing listens`;
+  return [{ text, remedy: 'add `coaps: 0.0.0.0:5684` under listen, and start the gateway anew', grave: true }];
+}
+
+/** Devices whose pre-shared key is not where the gateway looks for it, or is another one. */
+export function unusableKeys({ directory }: Settings, devices: readonly DeviceView[]): Worry[] {
+  return devices
+    .filter(({ method }) => method === 'psk')
+    .flatMap(({ id, key }): Worry[] => {
+      const problem = keyProblem(directory, id, key);
+      if (problem === undefined) return [];
+      const remedy = `put keys/psk/${id}.json back from a backup; or sallyport device remove ${id}, and add it anew`;
+      return [{ text: `the pre-shared key of ${id} cannot be used: ${problem}`, remedy, grave: true }];
+    });
+}
+
+function keyProblem(directory: string, id: string, key: string): string | undefined {
+  try {
+    return readPsk(directory, id, key) === undefined ? 'the registry knows another one' : undefined;
+  } catch (thrown) {
+    return Fault.from(thrown).message;
+  }
 }
 
 /** Certificates of devices that have ended or end soon. @param now milliseconds since the epoch */

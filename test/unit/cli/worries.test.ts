@@ -3,8 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DeviceView } from '../../../src/admin/operations.ts';
-import { endingCertificates, strandedDevices, unusedRego } from '../../../src/cli/worries.ts';
+import {
+  endingCertificates,
+  speechlessDevices,
+  strandedDevices,
+  unusableKeys,
+  unusedRego,
+} from '../../../src/cli/worries.ts';
 import type { Settings } from '../../../src/config/settings.ts';
+import { fingerprintOf, makePsk, writePsk } from '../../../src/identity/psk.ts';
 
 const NOW = Date.UTC(2026, 10, 25);
 const DAY_MS = 86_400_000;
@@ -42,6 +49,30 @@ describe('devices', () => {
   it('are counted when there are many', () => {
     const devices = Array.from({ length: 400 }, (_, count) => device(`t-${count}`, 's', 3));
     expect(endingCertificates(devices, NOW)[0]?.text).toMatch(/t-4 expires in 3 days and 395 more$/);
+  });
+});
+
+describe('devices without a certificate', () => {
+  const bare = (id: string, key = 'a'.repeat(64)) => ({ ...device(id, 's', 900), method: 'psk', key }) as DeviceView;
+
+  it('are named while nothing listens for CoAP', () => {
+    const devices = [bare('p-1'), { ...device('c-1', 's', 90), method: 'certificate' } as DeviceView];
+    expect(speechlessDevices(settings({ listen: {} }), devices)).toMatchObject([
+      { grave: true, text: expect.stringMatching(/^p-1: /) },
+    ]);
+    expect(speechlessDevices(settings({ listen: { coaps: { host: '::', port: 1 } } }), devices)).toEqual([]);
+    expect(speechlessDevices(settings({ listen: {} }), devices.slice(1))).toEqual([]);
+  });
+
+  it('are named when their key is gone, or another one', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sallyport-worries-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const psk = makePsk('p-1');
+    const known = bare('p-1', fingerprintOf(psk.key));
+    expect(unusableKeys(settings({ directory }), [known])[0]?.text).toContain('cannot be read');
+    writePsk(directory, 'p-1', psk);
+    expect(unusableKeys(settings({ directory }), [known])).toEqual([]);
+    expect(unusableKeys(settings({ directory }), [bare('p-1')])[0]?.text).toContain('the registry knows another one');
   });
 });
 
