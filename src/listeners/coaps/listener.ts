@@ -7,6 +7,7 @@ import { lookup } from 'node:dns/promises';
 import type { Link } from '../../coap/link-format.ts';
 import type { DropReason as CoapDrop, RefusalReason } from '../../coap/stats.ts';
 import type { Address, Limits } from '../../config/settings.ts';
+import { DEFAULT_SUITES } from '../../dtls/crypto/suites.ts';
 import { listen } from '../../dtls/endpoint.ts';
 import type {
   Authorization,
@@ -17,6 +18,7 @@ import type {
   PeerIdentity,
   PeerVerdict,
   ServerOptions,
+  SuiteName,
 } from '../../dtls/options.ts';
 import type { Passage } from '../../exchange/gate.ts';
 import type { Peer } from '../../exchange/peer.ts';
@@ -53,6 +55,11 @@ export interface CoapsListenerOptions {
 /** Our Connection IDs: one byte for a worker some day, seven random ones. */
 const CONNECTION_ID_BYTES = 8;
 const TICK_MS = 250;
+/** The library's own order, and last what a listener whose certificate is RSA can do. */
+const SUITES: readonly SuiteName[] = [
+  ...DEFAULT_SUITES.map(({ name }) => name),
+  'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
+];
 /** What a well-behaved peer sends too: counted, not told as a drop. */
 const ORDINARY: ReadonlySet<CoapDrop | RefusalReason> = new Set([
   'ping',
@@ -187,6 +194,7 @@ export class CoapsListener {
     return {
       cert: this.#credential.certificate,
       key: this.#credential.key,
+      suites: SUITES,
       listenerId: this.#context.listener,
       policyGeneration: () => identity.generation(),
       connectionId: { length: CONNECTION_ID_BYTES },

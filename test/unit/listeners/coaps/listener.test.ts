@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, type webcrypto, X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import type { Peer } from '../../../../src/exchange/peer.ts';
 import type { DropReason } from '../../../../src/faults/drop.ts';
 import { Fault } from '../../../../src/faults/fault.ts';
 import { pskPeer, rawKeyPeer } from '../../../../src/identity/bare-key.ts';
+import { keyOf } from '../../../../src/identity/public-key.ts';
 import { CoapsAssociation } from '../../../../src/listeners/coaps/association.ts';
 import type { PskFound } from '../../../../src/listeners/coaps/identity-port.ts';
 import { CoapsListener } from '../../../../src/listeners/coaps/listener.ts';
@@ -53,6 +54,13 @@ async function open(house: House, psk: (identity: string) => PskFound | undefine
   return listener;
 }
 
+/** A device's bare key. */
+function rawKey(): { key: string; registered: string } {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return { key, registered: keyOf(publicKey.export({ type: 'spki', format: 'der' })) };
+}
+
 const limits = { handshakeDeadlineMs: 1_000, unauthenticAlertGraceMs: 50 };
 const byPsk = (listener: CoapsListener, session?: DtlsSession['session']) =>
   connect('127.0.0.1', listener.address().port, {
@@ -92,6 +100,27 @@ describe('a listener', () => {
     }).catch(() => undefined);
     expect(Buffer.from(shown ?? []).equals(new X509Certificate(second.pem).raw)).toBe(true);
     expect((await byPsk(listener, before.session)).state).toBe('open');
+  });
+
+  it('with an RSA certificate is understood too', async () => {
+    const rsa: webcrypto.RsaHashedKeyGenParams = {
+      ...{ name: 'RSASSA-PKCS1-v1_5', modulusLength: 2_048, hash: 'SHA-256' },
+      publicExponent: Uint8Array.of(1, 0, 1),
+    };
+    const house = new House();
+    const listener = await open(house, () => undefined);
+    const { pem, keyPem, key: listenerKey } = await issue({ name: 'localhost', algorithm: rsa });
+    await listener.setCredential({ certificate: pem, key: keyPem });
+    const { key, registered } = rawKey();
+    house.register('bare-1', registered);
+    const dtls = await connect('127.0.0.1', listener.address().port, {
+      ...{ key, rawPublicKeys: 'accept', suites: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'], limits },
+      // It asks the listener for its bare key as well, and knows it.
+      verifyPeer: () => ({ accepted: false, reason: '' }),
+      verifyRawPublicKey: (spki) => ({ accepted: keyOf(spki) === listenerKey, reason: '' }),
+    });
+    expect(dtls.cipher).toBe('TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256');
+    await expect.poll(() => listener.associations).toBe(1);
   });
 
   it('lets a device have limits.connectionsPerDevice associations, and another one when one ends', async () => {
