@@ -16,7 +16,7 @@ import { Backends } from './smuggling/backends.ts';
 import { cook, type Recipe, recipeFrom, seeded } from './smuggling/recipe.ts';
 import type { Sighting } from './smuggling/recorder.ts';
 
-const MUTATIONS = process.env.SALLYPORT_LONG === '1' ? 100_000 : 10_000;
+const MUTATIONS = process.env.SALLYPORT_LONG === '1' ? 100_000 : process.env.CI ? 10_000 : 2_500;
 const SEED = Number(process.env.SALLYPORT_SEED ?? 20_260_412);
 const WORKERS = 12;
 
