@@ -218,7 +218,8 @@ export class Server<Peer> {
     this.#context.refuse(exchange.state, reason);
     // Neither the library's own Size1 nor a block that was not taken pass through the checks made on a handler's response.
     exchange.block2 = undefined;
-    this.#send(exchange, { code, payload: diagnostic === '' ? NOTHING : encoder.encode(diagnostic) }, options);
+    // RFC 7252 section 5.5.2: the diagnostic payload is for whoever looks for the mistake; the reason is of a closed list.
+    this.#send(exchange, { code, payload: encoder.encode(diagnostic === '' ? reason : diagnostic) }, options);
   }
 
   /** @throws CoapError when the response cannot be written; nothing was sent then. */
