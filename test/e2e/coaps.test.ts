@@ -250,7 +250,9 @@ describe.skipIf(missing.length > 0)('a small device', () => {
   it('with a body over limits.inspectedBodyBytes is told 4.13', async () => {
     const file = join(scratch, 'huge');
     writeFileSync(file, `{"owner":"${'A'.repeat(300_000)}"}`);
-    expect((await type(probe('post', '/v1/telemetry', `-t application/json -f ${file}`))).out).toMatch(/4\.13 body-too-large/);
+    expect((await type(probe('post', '/v1/telemetry', `-t application/json -f ${file}`))).out).toMatch(
+      /4\.13 body-too-large/,
+    );
   });
 
   it('learns what it may reach, and nothing else', async () => {
