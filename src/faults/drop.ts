@@ -6,9 +6,10 @@ export const DROPS = {
   'address-cap': 'More connections from one address than limits.connectionsPerAddress.',
   'connection-cap': 'More connections in all than limits.connections.',
   'identity-cap': 'More connections of one device than limits.connectionsPerDevice.',
-  'handshake-failed': 'The TLS handshake failed: no certificate, a foreign one, no common version or cipher.',
-  'handshake-timeout': 'The TLS handshake did not end in time.',
-  'identity-refused': 'The handshake ended with a certificate that no active device may use.',
+  'handshake-failed':
+    'The TLS or DTLS handshake failed: no certificate, a foreign one, a wrong key, no common version or cipher.',
+  'handshake-timeout': 'The TLS or DTLS handshake did not end in time.',
+  'identity-refused': 'The handshake ended with a certificate or key that no active device may use.',
   'slow-peer': 'Headers or body did not arrive in time, or below the minimum rate.',
   'idle-timeout': 'The connection was idle for too long.',
   'peer-gone': 'The peer closed in the middle of a message.',
