@@ -17,7 +17,7 @@ import { KnownCertificates } from './identity/known-certificates.ts';
 import { chainVerifier } from './identity/path/verify-chain.ts';
 import { readPsk } from './identity/psk.ts';
 import type { CoapsIdentity, PskFound } from './listeners/coaps/identity-port.ts';
-import { CoapsListener } from './listeners/coaps/listener.ts';
+import type { CoapsListener } from './listeners/coaps/listener.ts';
 import { HttpsListener } from './listeners/https/listener.ts';
 import type { TlsMaterial } from './listeners/https/tls-context.ts';
 import { WebSocketListener } from './listeners/websocket/listener.ts';
@@ -65,7 +65,7 @@ export class Doors {
       addresses.https = shown(this.#https.address());
     }
     if (listen.coaps && crew.worker === 0) {
-      this.#coaps = this.#coapsAt(listen.https ? listen.coaps : place, tls);
+      this.#coaps = await this.#coapsAt(listen.https ? listen.coaps : place, tls);
       await this.#coaps.listen();
       addresses.coaps = shown(this.#coaps.address());
     }
@@ -112,7 +112,9 @@ export class Doors {
     });
   }
 
-  #coapsAt(address: Address, tls: TlsMaterial): CoapsListener {
+  async #coapsAt(address: Address, tls: TlsMaterial): Promise<CoapsListener> {
+    // Who has no small devices need not hold CoAP and DTLS.
+    const { CoapsListener } = await import('./listeners/coaps/listener.ts');
     const { parts, gate, crew } = this.#ports;
     const { metrics } = parts;
     const { limits } = this.#ports.settings();
