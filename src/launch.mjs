@@ -24,6 +24,8 @@ prepare();
 if (args[0] === '--prepare') process.exit(0);
 // Node keeps what it compiled: half the start-up time. Only Node itself writes there, also under the permission model.
 process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'sallyport');
+// glibc keeps a heap per thread and core otherwise: 7 MB of a gateway that does nothing.
+process.env.MALLOC_ARENA_MAX ??= '2';
 const of = await workersOf(args);
 if (of === 1) handOver(nodePath(), [...flags(args), entry(), ...withRealDirectory(args)]);
 else {
