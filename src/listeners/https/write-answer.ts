@@ -35,6 +35,9 @@ export async function writeAnswer(socket: Socket, answer: Answer, framing: Frami
   if (!bodiless) {
     if (length !== undefined) head += `content-length: ${length}\r\n`;
     else if (framing.version === '1.1') head += 'transfer-encoding: chunked\r\n';
+  } else if (status === 205) {
+    // RFC 9112 section 6.3: of 205, unlike 204 and 304, the framing has to say that there is no content.
+    head += 'content-length: 0\r\n';
   }
   head += '\r\n';
   if (bodiless || body.kind === 'empty') {

@@ -89,6 +89,17 @@ describe('a permitted request', () => {
     expect(client.received).toBe('');
   });
 
+  it('205 says that it has no content, or a client waits for the end of the connection', async () => {
+    const forward = () => ({ status: 205, headers: [], contentType: '', body: { kind: 'empty' } as const });
+    const client = await (await on({ forward })).client();
+    const answer = await client.ask(request('POST', '/', {}, 'x'));
+    expect(answer).toMatchObject({
+      status: 205,
+      headers: { 'content-length': '0', connection: 'keep-alive' },
+      body: '',
+    });
+  });
+
   it('HTTP/1.0 is answered and closed', async () => {
     const client = await (await on()).client();
     client.send('GET /old HTTP/1.0\r\n\r\n');
