@@ -31,6 +31,8 @@ export class Connection implements Session {
   #idle = false;
   #stalled = false;
   #stalledMs = 0;
+  /** Octets given to the socket up to the last tick. */
+  #writtenBytes = 0;
   #signOff: () => void = () => {};
   readonly #last = (): boolean => this.#ending || this.#context.draining;
 
@@ -67,9 +69,11 @@ export class Connection implements Session {
     if (this.#closed || this.#upgraded) return;
     const { limits } = this.#context;
     this.#current?.tick(elapsedMs);
-    // What was written a tick ago is still in our memory: the peer does not read.
-    this.#stalledMs = this.#stalled ? this.#stalledMs + elapsedMs : 0;
-    this.#stalled = this.#socket.writableLength > 0;
+    // What was written a tick ago is still in our memory: the peer does not read. It does if more could be written since.
+    const { writableLength, bytesWritten } = this.#socket;
+    this.#stalledMs = this.#stalled && bytesWritten === this.#writtenBytes ? this.#stalledMs + elapsedMs : 0;
+    this.#stalled = writableLength > 0;
+    this.#writtenBytes = bytesWritten;
     if (this.#stalled && this.#stalledMs >= limits.requestTimeoutMs) this.close('slow-peer');
     if (this.#current !== undefined || this.#ending) return;
     this.#waitedMs += elapsedMs;

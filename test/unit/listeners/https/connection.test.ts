@@ -190,6 +190,11 @@ describe('time', () => {
     await until(() => slowReader.received.length > 0);
     slowReader.socket.pause();
     slowReader.socket.removeAllListeners('data');
+    // Longer than limits.requestTimeoutMs at it, but it reads.
+    const { socket: steadyReader } = (await stage.client()).send(request('GET', '/large'));
+    watch('steady reader', steadyReader);
+    steadyReader.removeAllListeners('data').on('data', () => steadyReader.pause());
+    timers.push(setInterval(() => steadyReader.resume(), 10));
 
     const good = await stage.client();
     for (let second = 0; second < 8; second += 1) {
