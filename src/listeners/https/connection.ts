@@ -217,9 +217,10 @@ export class Connection implements Session {
   }
 
   #leave(): void {
+    const counted = this.#closed;
     this.#closed = true;
     this.#signOff();
-    this.#current?.leave();
+    this.#current?.leave(counted);
   }
 }
 

@@ -72,11 +72,11 @@ export class HttpExchange {
     this.#body.fail(fault);
   }
 
-  /** The peer has left. */
-  leave(): void {
+  /** The connection has ended. `counted`: by us, and its drop is on record. */
+  leave(counted: boolean): void {
     if (this.#gone) return;
     this.#gone = true;
-    if (this.#body.waiting) this.#context.passage.drop('peer-gone', this.#peer);
+    if (this.#body.waiting && !counted) this.#context.passage.drop('peer-gone', this.#peer);
     this.fail(new Fault('SP_EXCHANGE_CANCELLED'));
     this.#departure.abort();
   }

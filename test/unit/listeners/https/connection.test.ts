@@ -240,6 +240,20 @@ describe('the end', () => {
     expect(stage.outcomes).toEqual([]);
   });
 
+  it('by the gateway in the middle of a body is counted once, and not as the peer’s', async () => {
+    for (const reason of ['revoked', 'draining'] as const) {
+      const client = await (await on()).client();
+      client.send('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nabc');
+      await until(() => client.received.includes('100 Continue'));
+      if (reason === 'revoked') for (const session of stage.sessions) session.close(reason);
+      else await stage.listener.close(0);
+      await client.toEnd();
+      await until(() => stage.sessions.size === 0);
+      expect(stage.drops).toEqual([reason]);
+      if (reason === 'revoked') await stage.close();
+    }
+  });
+
   it('by a peer that leaves while the cloud thinks aborts the exchange', async () => {
     const { waiting, forward } = held();
     const client = await (await on({ forward })).client();
