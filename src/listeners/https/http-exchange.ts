@@ -49,8 +49,8 @@ export class HttpExchange {
         this.#socket.destroy();
       } else {
         // A body that was not read, or not to its end, cannot be told from the next request.
-        goesOn = !answer.close && this.#checked.persistent && !last() && this.#body.complete;
-        await this.#write(answer, !goesOn);
+        const mayGoOn = !answer.close && this.#checked.persistent && !last() && this.#body.complete;
+        goesOn = await this.#write(answer, !mayGoOn);
       }
     } catch {
       // Half an answer cannot be mended. Cutting the connection is how HTTP/1.1 says so (RFC 9112 section 8).
@@ -139,7 +139,7 @@ export class HttpExchange {
     }
   }
 
-  #write(answer: Answer, close: boolean): Promise<void> {
+  #write(answer: Answer, close: boolean): Promise<boolean> {
     const { verb, version } = this.#checked;
     const idleSeconds = Math.floor(this.#context.limits.idleTimeoutMs / 1_000);
     // Closing while the peer still sends turns into a reset, which can overtake the answer: read on for a moment.

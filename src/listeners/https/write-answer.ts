@@ -20,8 +20,11 @@ export interface Framing {
   readonly linger?: () => Promise<void>;
 }
 
-/** Resolves when everything is handed to the socket. Rejects if content does not come or fit; the connection is then cut. */
-export async function writeAnswer(socket: Socket, answer: Answer, framing: Framing): Promise<void> {
+/**
+ * Resolves when everything is handed to the socket, with whether the connection goes on (it may have to end although
+ * `framing` does not say so). Rejects if content does not come or fit; the connection is then cut.
+ */
+export async function writeAnswer(socket: Socket, answer: Answer, framing: Framing): Promise<boolean> {
   const { status, body } = answer;
   const bodiless = isBodiless(framing.verb, status);
   const length = body.kind === 'bytes' ? body.bytes.byteLength : body.kind === 'empty' ? 0 : body.length;
@@ -56,6 +59,7 @@ export async function writeAnswer(socket: Socket, answer: Answer, framing: Frami
   if (framing.linger) await framing.linger();
   // A peer that asks and does not read is not asked for more.
   if (socket.writableNeedDrain) await drained(socket);
+  return !close;
 }
 
 async function writeSlices(socket: Socket, bytes: Uint8Array): Promise<void> {

@@ -316,6 +316,17 @@ describe('an answer of the cloud', () => {
     }
   });
 
+  it('of unknown length ends the connection of HTTP/1.0, kept or not', async () => {
+    const stream = async function* () {
+      yield Buffer.from('whole');
+    };
+    const body = { kind: 'stream', stream: stream(), length: undefined } as const;
+    await on({ forward: () => ({ status: 200, headers: [], contentType: '', body }) });
+    const client = await stage.client();
+    client.send('GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n');
+    expect(await client.toEnd(2_000)).toMatch(/\r\nconnection: close\r\n\r\nwhole$/);
+  });
+
   it('that is shorter or longer than announced cuts the connection', async () => {
     const stream = async function* (size: number) {
       yield Buffer.alloc(size, 'q');
