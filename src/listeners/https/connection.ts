@@ -156,7 +156,8 @@ export class Connection implements Session {
 
   /** Unread octets are kept up to a bound; beyond it TCP tells the peer to wait. */
   #breathe(): void {
-    const full = this.#reader.buffered > MAX_UNREAD_BYTES;
+    // With nothing under way all that is unread is one line, which has a bound of its own and needs the rest to come.
+    const full = this.#current !== undefined && this.#reader.buffered > MAX_UNREAD_BYTES;
     if (full === this.#paused || this.#upgraded) return;
     this.#paused = full;
     if (full) this.#socket.pause();

@@ -141,6 +141,11 @@ describe('Expect: 100-continue', () => {
 });
 
 describe('time', () => {
+  it('is not lost on a field that is longer than what may wait unread', async () => {
+    const client = await (await on({ limits: { headerBytes: 262_144, headerTimeoutMs: 2_000 } })).client();
+    expect((await client.ask(request('GET', '/', { 'x-long': 'x'.repeat(200_000) }))).status).toBe(200);
+  });
+
   it('runs out for every kind of slow peer, and for no other', async () => {
     const bytes = Buffer.alloc(30_000_000, 'q');
     await on({
