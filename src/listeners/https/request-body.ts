@@ -142,12 +142,23 @@ export class RequestBody {
     this.#wake = undefined;
   }
 
+  /** What has come, small chunks in one piece: on its way up a piece costs microseconds, be it a single octet. */
+  #gathered(): Buffer | undefined {
+    const first = this.#source.content();
+    if (first === undefined || first.length >= LARGE_PIECE_BYTES) return first;
+    const gathered = new GrowingBytes(this.#limits.streamedBodyBytes);
+    // At most what the connection keeps unread.
+    for (let piece: Buffer | undefined = first; piece !== undefined; piece = this.#source.content())
+      gathered.add(piece);
+    return gathered.bytes();
+  }
+
   async *#stream(beginning: Buffer | undefined): AsyncGenerator<Uint8Array, void, undefined> {
     if (beginning === undefined) this.#wanted();
     else yield beginning;
     for (;;) {
       if (this.#fault !== undefined) throw this.#fault;
-      const piece = this.#source.content();
+      const piece = this.#gathered();
       if (piece !== undefined) {
         this.#received += piece.length;
         if (this.#received > this.#limits.streamedBodyBytes) throw new Fault('SP_HTTP_BODY_TOO_LARGE');
@@ -202,3 +213,5 @@ class GrowingBytes {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** Copying it would cost more than it saves. */
+const LARGE_PIECE_BYTES = 4_096;

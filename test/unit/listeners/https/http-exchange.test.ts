@@ -1,5 +1,6 @@
 /** What a device sends and what it gets back, request by request. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { Sealed } from '../../../../src/exchange/sealed.ts';
 import { request, type Stage, startStage, type Wish } from './stage.ts';
 
 let stage: Stage;
@@ -120,6 +121,25 @@ describe('a large body', () => {
     await client.ask(request('POST', '/up', { 'transfer-encoding': 'chunked' }, chunked));
     expect(stage.seen[1]).toMatchObject({ kind: 'stream', body: `${'y'.repeat(0x800)}end` });
     expect((await client.ask(request('GET', '/after'))).status).toBe(200);
+  });
+
+  it('in chunks of one octet goes up in few pieces, not in one for each', async () => {
+    const pieces: Uint8Array[] = [];
+    const client = await (
+      await on({
+        limits: { inspectedBodyBytes: 1_024 },
+        forwardSealed: async (sealed) => {
+          const { body } = Sealed.assert(sealed).message;
+          if (body.kind === 'stream') for await (const piece of body.stream) pieces.push(piece);
+          return { status: 204, headers: [], contentType: '', body: { kind: 'empty' } };
+        },
+      })
+    ).client();
+    const octets = 'abcdefghij'.repeat(1_000);
+    const chunks = `${octets.replaceAll(/./g, '1\r\n$&\r\n')}0\r\n\r\n`;
+    expect((await client.ask(request('PUT', '/x', { 'transfer-encoding': 'chunked' }, chunks))).status).toBe(204);
+    expect(Buffer.concat(pieces).toString()).toBe(octets);
+    expect(pieces.length).toBeLessThan(100);
   });
 
   it('beyond the last limit is 413 before it is read when announced', async () => {
