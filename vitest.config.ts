@@ -23,13 +23,13 @@ export default defineConfig({
           name: 'parts',
           include: ['test/**/*.test.ts'],
           exclude: WHOLE,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        test: { name: 'whole', include: WHOLE, exclude: MEASURED, maxWorkers: 2, sequence: { groupOrder: 1 } },
+        test: { name: 'whole', include: WHOLE, exclude: MEASURED, maxWorkers: 3, sequence: { groupOrder: 1 } },
       },
       {
         extends: true,

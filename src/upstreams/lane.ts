@@ -78,6 +78,7 @@ export class Lane implements Carrier {
       this.#dialling = false;
       if (this.#destroyed) {
         socket?.destroy();
+        this.#fail(new Fault('SP_GATEWAY_DRAINING'));
         return;
       }
       if (socket === undefined) {

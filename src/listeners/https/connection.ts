@@ -86,7 +86,7 @@ export class Connection implements Session {
 
   /** The gateway is stopping: ends at once if nothing is under way. */
   drain(): void {
-    if (this.#upgraded || this.#current !== undefined) return;
+    if (this.#upgraded || this.#ending || this.#current !== undefined) return;
     this.close('draining');
   }
 
