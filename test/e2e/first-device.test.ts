@@ -148,9 +148,13 @@ it('the ledger verifies, and one changed byte is named', async () => {
   expect(await type(line('npx sallyport -C ./gw audit verify'))).toMatchObject({ code: 0 });
   gateway.kill('SIGTERM');
   await once(gateway, 'exit');
-  const [name] = readdirSync(join(gw, 'ledger')).filter((one) => one.endsWith('.jsonl'));
-  const file = join(gw, 'ledger', name as string);
-  const text = readFileSync(file, 'utf8');
+  // Each worker has a stream of its own, and which one was asked is the kernel's choice.
+  const files = readdirSync(join(gw, 'ledger'), { recursive: true, encoding: 'utf8' });
+  const found = files
+    .filter((one) => one.endsWith('.jsonl'))
+    .map((one) => ({ file: join(gw, 'ledger', one), text: readFileSync(join(gw, 'ledger', one), 'utf8') }))
+    .find(({ text }) => text.includes('"verdict":"denied"'));
+  const { file, text } = found as { file: string; text: string };
   const target = text.split('\n').find((one) => one.includes('"verdict":"denied"')) as string;
   const decision = /"decision":"([^"]+)"/.exec(target)?.[1] as string;
   writeFileSync(file, text.replace(target, target.replace('/admin', '/bdmin')));
