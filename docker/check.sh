@@ -7,8 +7,19 @@ export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 scratch=$(mktemp -d)
 pids=()
 containers=()
+# A process and everything it started, the youngest first.
+tree() {
+  local child
+  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do tree "$child"; done
+  echo "$1"
+}
 cleanup() {
-  for pid in "${pids[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null || true; done
+  local all=()
+  for pid in "${pids[@]:-}"; do [ -n "$pid" ] && mapfile -t -O "${#all[@]}" all < <(tree "$pid"); done
+  for signal in TERM KILL; do
+    for pid in "${all[@]:-}"; do [ -n "$pid" ] && kill "-$signal" "$pid" 2>/dev/null || true; done
+    sleep 1
+  done
   wait 2>/dev/null || true
   for container in "${containers[@]:-}"; do [ -n "$container" ] && buildah rm "$container" >/dev/null 2>&1 || true; done
   buildah rmi -f sallyport-check sallyport-base >/dev/null 2>&1 || true
