@@ -91,10 +91,8 @@ export class Connection implements Session {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#closed || this.#ending) {
-      // A refusal is on its way, or a discarded body: what still comes is read so that the close is not a reset.
-      if (this.#current === undefined) return;
-    }
+    // A refusal is on its way: what still comes is read so that the close is not a reset, and forgotten.
+    if ((this.#closed || this.#ending) && this.#current === undefined) return;
     this.#reader.push(chunk);
     if (this.#current === undefined) {
       // The head's time begins with its first octet, not with the end of the request before.
@@ -143,9 +141,6 @@ export class Connection implements Session {
       return piece;
     },
     isEnded: (): boolean => this.#reader.ended,
-    get ended(): boolean {
-      return this.isEnded();
-    },
   };
 
   /** Between two requests. */

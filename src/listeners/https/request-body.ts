@@ -14,7 +14,7 @@ export interface ContentSource {
   /** The next piece; undefined if it has not come yet or there is no more. Throws SP_HTTP_* for bad framing. */
   content(): Buffer | undefined;
   /** There is no more. */
-  readonly ended: boolean;
+  isEnded(): boolean;
 }
 
 export class RequestBody {
@@ -94,7 +94,7 @@ export class RequestBody {
         } catch {
           resolve();
         }
-        if (this.#source.ended) resolve();
+        if (this.#source.isEnded()) resolve();
       };
       this.#wake = skip;
       skip();
@@ -111,7 +111,7 @@ export class RequestBody {
       }
       whole.add(piece);
     }
-    if (!this.#source.ended) return undefined;
+    if (!this.#source.isEnded()) return undefined;
     this.#complete = true;
     return this.#received === 0 ? EMPTY_BODY : { kind: 'bytes', bytes: whole.bytes() };
   }
@@ -163,7 +163,7 @@ export class RequestBody {
         this.#received += piece.length;
         if (this.#received > this.#limits.streamedBodyBytes) throw new Fault('SP_HTTP_BODY_TOO_LARGE');
         yield piece;
-      } else if (this.#source.ended) {
+      } else if (this.#source.isEnded()) {
         this.#complete = true;
         return;
       } else {
